@@ -1,0 +1,30 @@
+"""Decode picture files with Pillow, into RGB arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from reliability.errors import DataError
+
+
+def decode_rgb(file: IO[bytes] | Path, where: str) -> NDArray[np.uint8]:
+    """Decode one picture to uint8 RGB [H, W, 3]; grey-scale and palettes are converted.
+
+    Raises:
+        DataError: The file cannot be read as a picture; ``where`` names it.
+    """
+    try:
+        with Image.open(file) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(
+            where=where,
+            what="unreadable image",
+            got=f"{type(error).__name__}: {error}",
+            next="repair or remove the file; nothing is skipped silently",
+        ) from error

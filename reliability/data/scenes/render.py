@@ -1,0 +1,114 @@
+"""Turn scenes into pixels: background, shadow, lit and filled object, sensor noise.
+
+Every pixel is a pure function of its scene, so batch, worker and order change
+nothing. Colour is computed in linear RGB and stored as 8-bit values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reliability.data.counter_rng import normal, uniform
+from reliability.data.scenes.backgrounds import grid, paint
+from reliability.data.scenes.sample import Scenes
+from reliability.data.scenes.shapes import DISTANCES
+from reliability.data.scenes.vocabulary import ALL_BACKGROUNDS, ALL_SHAPES, COLOURS, FILLS
+
+F32 = NDArray[np.float32]
+U8 = NDArray[np.uint8]
+
+_CHUNK = 256
+"""Scenes rendered at once: bounds memory, and large enough to amortise Python."""
+
+_SENSOR_SIGMA = 0.015
+_SHADOW_DEPTH = 0.45
+_PALETTE = np.array(list(COLOURS.values()), dtype=np.float32)
+
+
+def _pixels(column: F32) -> F32:
+    """Let a per-image column [N] meet pixels as [N, 1, 1]."""
+    return column[:, None, None]
+
+
+def _object_frame(scenes: Scenes, size: int, shift: float = 0.0) -> tuple[F32, F32]:
+    """Pixel centres in object coordinates, moved away from the lamp by ``shift``."""
+    x, y = grid(size)
+    dx = x - _pixels(scenes.centre[:, 0] - shift * np.cos(scenes.lamp))
+    dy = _pixels(scenes.centre[:, 1] + shift * np.sin(scenes.lamp)) - y
+    cos, sin = _pixels(np.cos(scenes.angle)), _pixels(np.sin(scenes.angle))
+    radius = _pixels(scenes.radius)
+    return (cos * dx + sin * dy) / radius, (cos * dy - sin * dx) / radius
+
+
+def _signed_distance(scenes: Scenes, x: F32, y: F32) -> F32:
+    """Signed distance of each scene's own shape, [N, S, S], in object units."""
+    distance = np.empty(x.shape, dtype=np.float32)
+    for index in np.unique(scenes.shape):
+        rows = scenes.shape == index
+        distance[rows] = DISTANCES[ALL_SHAPES[index]](x[rows], y[rows])
+    return distance
+
+
+def _coverage(distance: F32, radius: F32, size: int, blur_px: float = 1.0) -> F32:
+    """Share of each pixel that the object covers, by its distance in pixels."""
+    return np.clip(0.5 - distance * _pixels(radius) * (size / blur_px), 0, 1)
+
+
+def _fill_tone(scenes: Scenes, x: F32, y: F32) -> F32:
+    """Surface pattern as a gain in [0.55, 1], [N, S, S]."""
+    rate = _pixels(3.0 + 1.5 * uniform(scenes.key, "fill-rate")[:, 0])
+    stripes = np.sin(np.pi * rate * x) > 0
+    across = np.sin(np.pi * rate * y) > 0
+    dots = np.hypot((x * rate / 2) % 1 - 0.5, (y * rate / 2) % 1 - 0.5) < 0.30
+    which = _pixels(scenes.fill)
+    dark = np.select(
+        [which == FILLS.index("striped"), which == FILLS.index("dotted"), which == FILLS.index("checked")],
+        [stripes, dots, stripes ^ across],
+        default=False,
+    )
+    return np.where(dark, np.float32(0.55), np.float32(1.0))
+
+
+def _lit_colour(scenes: Scenes, x: F32, y: F32) -> F32:
+    """Object colour under fill and light, [N, S, S, 3]."""
+    jitter = 0.12 * (uniform(scenes.key, "tint", 3) - 0.5)
+    base = np.clip(_PALETTE[scenes.colour] + jitter, 0, 1)
+    towards_lamp = x * _pixels(np.cos(scenes.lamp)) + y * _pixels(np.sin(scenes.lamp))
+    gain = _fill_tone(scenes, x, y) * (1 + 0.22 * np.clip(towards_lamp, -1, 1))
+    return base[:, None, None, :] * gain[..., None]
+
+
+def _render_chunk(scenes: Scenes, size: int, with_object: bool) -> U8:
+    canvas = paint(ALL_BACKGROUNDS, scenes.background, scenes.key, size)
+    if with_object:
+        x, y = _object_frame(scenes, size, shift=0.05)
+        shadow = _coverage(_signed_distance(scenes, x, y), scenes.radius, size, blur_px=size / 16)
+        canvas *= 1 - _SHADOW_DEPTH * shadow[..., None]
+        x, y = _object_frame(scenes, size)
+        cover = _coverage(_signed_distance(scenes, x, y), scenes.radius, size)[..., None]
+        canvas += cover * (_lit_colour(scenes, x, y) - canvas)
+    canvas *= scenes.light[:, None, None, None]
+    noise = normal(scenes.key, "sensor", size * size * 3).reshape(canvas.shape)
+    canvas += np.float32(_SENSOR_SIGMA) * noise
+    return np.rint(np.clip(canvas, 0, 1) * 255).astype(np.uint8)
+
+
+def _chunks(scenes: Scenes) -> Iterator[Scenes]:
+    for start in range(0, len(scenes), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        yield Scenes(**{name: column[rows] for name, column in vars(scenes).items()})
+
+
+def render(scenes: Scenes, size: int, with_object: bool = True) -> U8:
+    """Render scenes as uint8 RGB [N, size, size, 3].
+
+    Args:
+        scenes: What to show.
+        size: Side in pixels.
+        with_object: False leaves the background alone (no object, no shadow).
+    """
+    parts = [_render_chunk(chunk, size, with_object) for chunk in _chunks(scenes)]
+    return np.concatenate(parts) if parts else np.empty((0, size, size, 3), np.uint8)

@@ -1,0 +1,1 @@
+"""Training of the zoo, apart from the library: `make zoo` or `python -m training`."""
