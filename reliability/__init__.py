@@ -1,0 +1,1 @@
+"""A reliability gate for quantized CLIP models."""

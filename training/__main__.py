@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from reliability.models.reduced_tokenizer import ReducedTokenizer, tokens_used
-from reliability.models.torchvision_shim import ensure_torchvision_imports
+from reliability.torchvision_shim import ensure_torchvision_imports
 from training.contrastive import Schedule, Trainer
 from training.sources import IMAGE_SIZE, SOURCES
 
@@ -20,7 +20,7 @@ ZOO = Path(__file__).resolve().parents[1] / "reliability" / "models" / "zoo"
 CONTEXT_LENGTH = 16
 TEXT_TOWER = {"context_length": CONTEXT_LENGTH, "width": 128, "heads": 4, "layers": 2}
 VIT = {"image_size": IMAGE_SIZE, "layers": 4, "width": 128, "head_width": 32, "patch_size": 4}
-RESNET = {"image_size": IMAGE_SIZE, "layers": [1, 1, 1, 1], "width": 24, "head_width": 24}
+RESNET = {"image_size": IMAGE_SIZE, "layers": [1, 1, 1, 1], "width": 18, "head_width": 18}
 SCENES_STATISTICS = ([0.45, 0.43, 0.42], [0.25, 0.25, 0.27])
 CIFAR_STATISTICS = ([0.491, 0.482, 0.447], [0.247, 0.243, 0.262])
 
@@ -43,9 +43,9 @@ class Plan:
 
 
 PLANS: dict[str, Plan] = {
-    "scenes-clean": Plan(VIT, "scenes-clean", Schedule(steps=3000), SCENES_STATISTICS, autocast=True),
-    "scenes-web": Plan(VIT, "scenes-web", Schedule(steps=3000), SCENES_STATISTICS, autocast=True),
-    "photos": Plan(RESNET, "photos", Schedule(steps=3800, learning_rate=2e-3), CIFAR_STATISTICS, autocast=False),
+    "scenes-clean": Plan(VIT, "scenes-clean", Schedule(steps=5000), SCENES_STATISTICS, autocast=True),
+    "scenes-web": Plan(VIT, "scenes-web", Schedule(steps=5000), SCENES_STATISTICS, autocast=True),
+    "photos": Plan(RESNET, "photos", Schedule(steps=3800, batch=256, learning_rate=2e-3), CIFAR_STATISTICS, autocast=False),
 }
 """Name to plan; a new zoo model is one line here."""
 

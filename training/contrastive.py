@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -15,15 +16,15 @@ from numpy.typing import NDArray
 
 from training.sources import Pool
 
-MAX_LOGIT_SCALE = float(np.log(100.0))
+MAX_LOGIT_SCALE = math.log(100.0)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast: AdamW with linear warm-up and cosine decay."""
+    """How long and how fast: one peak rate with linear warm-up and cosine decay."""
 
     steps: int
-    batch: int = 256
+    batch: int = 128
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.1
     warmup: float = 0.05
@@ -32,7 +33,7 @@ class Schedule:
         warm = max(1, int(self.warmup * self.steps))
         if step < warm:
             return self.learning_rate * (step + 1) / warm
-        return self.learning_rate * 0.5 * (1 + np.cos(np.pi * (step - warm) / max(1, self.steps - warm)))
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self.steps - warm)))
 
 
 def multi_positive_loss(image: torch.Tensor, text: torch.Tensor, group: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
@@ -74,14 +75,21 @@ def augment(x: torch.Tensor, flip: bool, pad: int, generator: torch.Generator) -
     return torch.where(mirrored[:, None, None, None], x.flip(-1), x)
 
 
-def _optimizer(model: torch.nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
-    decayed = [p for n, p in model.named_parameters() if p.ndim >= 2 and "embedding" not in n]
-    others = [p for n, p in model.named_parameters() if p.ndim < 2 or "embedding" in n]
-    groups: list[dict[str, Any]] = [
-        {"params": decayed, "weight_decay": schedule.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+def _optimizers(model: torch.nn.Module, schedule: Schedule) -> list[torch.optim.Optimizer]:
+    """Muon for the towers' matrices, AdamW for embeddings, projections, convolutions and vectors."""
+    matrices, others = [], []
+    for name, parameter in model.named_parameters():
+        in_block = "resblocks" in name and parameter.ndim == 2
+        (matrices if in_block else others).append(parameter)
+    rest: list[dict[str, Any]] = [
+        {"params": [p for p in others if p.ndim >= 2], "weight_decay": schedule.weight_decay},
+        {"params": [p for p in others if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=(0.9, 0.98))
+    # This adjustment scales Muon's step to AdamW's size, so that one rate serves both.
+    muon = torch.optim.Muon(
+        matrices, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, adjust_lr_fn="match_rms_adamw"
+    )
+    return [muon, torch.optim.AdamW(rest, lr=schedule.learning_rate, betas=(0.9, 0.98))]
 
 
 @dataclass
@@ -107,20 +115,20 @@ class Trainer:
 
     def run(self) -> int:
         """Train to the end of the schedule; returns the seconds spent over all sittings."""
-        optimizer = _optimizer(self.model, self.schedule)
-        step, spent = self._resume(optimizer)
+        optimizers = _optimizers(self.model, self.schedule)
+        step, spent = self._resume(optimizers)
         started = saved = time.monotonic()
         self.model.train()
         while step < self.schedule.steps:
-            for group in optimizer.param_groups:
+            for group in (group for optimizer in optimizers for group in optimizer.param_groups):
                 group["lr"] = self.schedule.rate(step)
-            loss = self._step(optimizer, step)
+            loss = self._step(optimizers, step)
             step += 1
             now = time.monotonic()
-            if step % 200 == 0 or step == self.schedule.steps:
+            if step % 400 == 0 or step == self.schedule.steps:
                 self._log(step, loss, spent + now - started)
             if now - saved > self.save_every_s or step == self.schedule.steps:
-                self._save(optimizer, step, spent + now - started)
+                self._save(optimizers, step, spent + now - started)
                 saved = now
         return int(spent + time.monotonic() - started)
 
@@ -131,7 +139,7 @@ class Trainer:
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.pool.images))
         return order[position * self.schedule.batch : (position + 1) * self.schedule.batch]
 
-    def _step(self, optimizer: torch.optim.Optimizer, step: int) -> float:
+    def _step(self, optimizers: list[torch.optim.Optimizer], step: int) -> float:
         rows = self._batch(step)
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         x = augment(to_input(self.pool.images[rows], *self.normalise), self.pool.flip, 4 if self.pool.flip else 1, generator)
@@ -143,8 +151,9 @@ class Trainer:
         loss = multi_positive_loss(image, text, group, self.model.logit_scale.exp())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer in optimizers:
+            optimizer.step()
+        self.model.zero_grad(set_to_none=True)
         with torch.no_grad():
             self.model.logit_scale.clamp_(0, MAX_LOGIT_SCALE)
         return loss.item()
@@ -163,16 +172,22 @@ class Trainer:
         print(f"step {step} loss {loss:.3f} top1 {top1:.3f} signed {float(confidence.mean()) - top1:+.3f} scale {scale:.1f} {seconds:.0f}s", flush=True)
         self.model.train()
 
-    def _save(self, optimizer: torch.optim.Optimizer, step: int, seconds: float) -> None:
-        state = {"model": self.model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "seconds": seconds}
+    def _save(self, optimizers: list[torch.optim.Optimizer], step: int, seconds: float) -> None:
+        state = {
+            "model": self.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+            "step": step,
+            "seconds": seconds,
+        }
         partial = self.checkpoint.with_suffix(".partial")
         torch.save(state, partial)
         os.replace(partial, self.checkpoint)
 
-    def _resume(self, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+    def _resume(self, optimizers: list[torch.optim.Optimizer]) -> tuple[int, float]:
         if not self.checkpoint.exists():
             return 0, 0.0
         state = torch.load(self.checkpoint, weights_only=True)
         self.model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
+        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         return int(state["step"]), float(state["seconds"])

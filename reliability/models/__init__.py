@@ -1,0 +1,1 @@
+"""Adapters that make one kind of model out of many."""

@@ -1,0 +1,1 @@
+"""Captioned pictures rendered from a seed: sample, render, caption."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,8 @@ def value_noise(key: U64, stream: str, size: int, rows: int, columns: int | None
     columns = rows if columns is None else columns
     lattice = uniform(key, stream, (rows + 1) * (columns + 1))
     lattice = lattice.reshape(-1, rows + 1, columns + 1)
-    return np.matmul(np.matmul(_interpolation(size, rows), lattice), _interpolation(size, columns).T)
+    smooth: F32 = np.matmul(np.matmul(_interpolation(size, rows), lattice), _interpolation(size, columns).T)
+    return smooth
 
 
 def grid(size: int) -> tuple[F32, F32]:
@@ -54,10 +56,11 @@ def _draw(key: U64, stream: str, low: float, high: float) -> F32:
     return (low + (high - low) * uniform(key, stream)[:, 0]).astype(np.float32)[:, None, None]
 
 
-def blend(amount: F32, first: RGB, second: RGB) -> F32:
+def blend(amount: NDArray[np.floating[Any]], first: RGB, second: RGB) -> F32:
     """Mix two colours by amount [N, S, S]: 0 gives the first, 1 the second."""
     a, b = np.asarray(first, np.float32), np.asarray(second, np.float32)
-    return a + np.clip(amount, 0, 1)[..., None] * (b - a)
+    mixed: F32 = a + np.clip(amount, 0, 1)[..., None] * (b - a)
+    return mixed
 
 
 def _sand(key: U64, size: int) -> F32:

@@ -63,9 +63,7 @@ def captions(scenes: Scenes, noise: CaptionNoise = CLEAN) -> list[str]:
     """
     if scenes.shape.max(initial=0) >= len(SHAPES) or scenes.background.max(initial=0) >= len(BACKGROUNDS):
         raise ValueError("captions: scenes show a held-out shape or background; captions exist for training scenes")
-    happens = {
-        name: uniform(scenes.key, f"caption/{name}")[:, 0] < rate for name, rate in vars(noise).items()
-    }
+    happens = {name: uniform(scenes.key, f"caption/{name}")[:, 0] < rate for name, rate in vars(noise).items()}
     shapes = _words(scenes, scenes.shape, SHAPES, happens["wrong_shape"])
     colours = _words(scenes, scenes.colour, tuple(COLOURS), happens["wrong_colour"])
     named_fill = (scenes.fill != FILLS.index("plain")) & ~happens["no_fill"]

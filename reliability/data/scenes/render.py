@@ -6,7 +6,8 @@ nothing. Colour is computed in linear RGB and stored as 8-bit values.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from reliability.data.scenes.vocabulary import ALL_BACKGROUNDS, ALL_SHAPES, COLO
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
+Outline = Callable[[Scenes, F32, F32], F32]
 
 _CHUNK = 256
 """Scenes rendered at once: bounds memory, and large enough to amortise Python."""
@@ -28,7 +30,7 @@ _SHADOW_DEPTH = 0.45
 _PALETTE = np.array(list(COLOURS.values()), dtype=np.float32)
 
 
-def _pixels(column: F32) -> F32:
+def _pixels(column: NDArray[Any]) -> NDArray[Any]:
     """Let a per-image column [N] meet pixels as [N, 1, 1]."""
     return column[:, None, None]
 
@@ -43,7 +45,7 @@ def _object_frame(scenes: Scenes, size: int, shift: float = 0.0) -> tuple[F32, F
     return (cos * dx + sin * dy) / radius, (cos * dy - sin * dx) / radius
 
 
-def _signed_distance(scenes: Scenes, x: F32, y: F32) -> F32:
+def own_shape(scenes: Scenes, x: F32, y: F32) -> F32:
     """Signed distance of each scene's own shape, [N, S, S], in object units."""
     distance = np.empty(x.shape, dtype=np.float32)
     for index in np.unique(scenes.shape):
@@ -54,7 +56,8 @@ def _signed_distance(scenes: Scenes, x: F32, y: F32) -> F32:
 
 def _coverage(distance: F32, radius: F32, size: int, blur_px: float = 1.0) -> F32:
     """Share of each pixel that the object covers, by its distance in pixels."""
-    return np.clip(0.5 - distance * _pixels(radius) * (size / blur_px), 0, 1)
+    cover: F32 = np.clip(0.5 - distance * _pixels(radius) * (size / blur_px), 0, 1)
+    return cover
 
 
 def _fill_tone(scenes: Scenes, x: F32, y: F32) -> F32:
@@ -78,17 +81,18 @@ def _lit_colour(scenes: Scenes, x: F32, y: F32) -> F32:
     base = np.clip(_PALETTE[scenes.colour] + jitter, 0, 1)
     towards_lamp = x * _pixels(np.cos(scenes.lamp)) + y * _pixels(np.sin(scenes.lamp))
     gain = _fill_tone(scenes, x, y) * (1 + 0.22 * np.clip(towards_lamp, -1, 1))
-    return base[:, None, None, :] * gain[..., None]
+    lit: F32 = base[:, None, None, :] * gain[..., None]
+    return lit
 
 
-def _render_chunk(scenes: Scenes, size: int, with_object: bool) -> U8:
+def _render_chunk(scenes: Scenes, size: int, outline: Outline | None) -> U8:
     canvas = paint(ALL_BACKGROUNDS, scenes.background, scenes.key, size)
-    if with_object:
+    if outline is not None:
         x, y = _object_frame(scenes, size, shift=0.05)
-        shadow = _coverage(_signed_distance(scenes, x, y), scenes.radius, size, blur_px=size / 16)
+        shadow = _coverage(outline(scenes, x, y), scenes.radius, size, blur_px=size / 16)
         canvas *= 1 - _SHADOW_DEPTH * shadow[..., None]
         x, y = _object_frame(scenes, size)
-        cover = _coverage(_signed_distance(scenes, x, y), scenes.radius, size)[..., None]
+        cover = _coverage(outline(scenes, x, y), scenes.radius, size)[..., None]
         canvas += cover * (_lit_colour(scenes, x, y) - canvas)
     canvas *= scenes.light[:, None, None, None]
     noise = normal(scenes.key, "sensor", size * size * 3).reshape(canvas.shape)
@@ -98,17 +102,17 @@ def _render_chunk(scenes: Scenes, size: int, with_object: bool) -> U8:
 
 def _chunks(scenes: Scenes) -> Iterator[Scenes]:
     for start in range(0, len(scenes), _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        yield Scenes(**{name: column[rows] for name, column in vars(scenes).items()})
+        yield scenes.take(slice(start, start + _CHUNK))
 
 
-def render(scenes: Scenes, size: int, with_object: bool = True) -> U8:
+def render(scenes: Scenes, size: int, outline: Outline | None = own_shape) -> U8:
     """Render scenes as uint8 RGB [N, size, size, 3].
 
     Args:
         scenes: What to show.
         size: Side in pixels.
-        with_object: False leaves the background alone (no object, no shadow).
+        outline: Signed distance ``(scenes, x, y) -> [N, S, S]`` of the object in object
+            coordinates; None leaves the background alone (no object, no shadow).
     """
-    parts = [_render_chunk(chunk, size, with_object) for chunk in _chunks(scenes)]
+    parts = [_render_chunk(chunk, size, outline) for chunk in _chunks(scenes)]
     return np.concatenate(parts) if parts else np.empty((0, size, size, 3), np.uint8)

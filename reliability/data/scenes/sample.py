@@ -87,7 +87,12 @@ class Scenes:
         own = np.full(len(ALL_SHAPES), -1)
         for shape, background in SPURIOUS_TIES.items():
             own[ALL_SHAPES.index(shape)] = ALL_BACKGROUNDS.index(background)
-        return own[self.shape] == self.background
+        on_own: NDArray[np.bool_] = own[self.shape] == self.background
+        return on_own
+
+    def take(self, rows: slice | NDArray[np.bool_]) -> Scenes:
+        """Some of the scenes, in order."""
+        return Scenes(**{name: column[rows] for name, column in vars(self).items()})
 
 
 def _indices(names: Sequence[str], universe: Sequence[str]) -> I64:
@@ -101,18 +106,16 @@ def _backgrounds(key: NDArray[np.uint64], shape: I64, population: Population) ->
     keep_tie = uniform(key, "tie")[:, 0] < population.tie_strength
     for name, background in SPURIOUS_TIES.items():
         own = ALL_BACKGROUNDS.index(background)
-        if own not in pool:
-            continue
         others = pool[pool != own]
+        if own not in pool or len(others) == 0:
+            continue
         tied = shape == ALL_SHAPES.index(name)
         elsewhere = others[choice(key, "elsewhere", len(others))]
         drawn = np.where(tied, np.where(keep_tie, own, elsewhere), drawn)
     return drawn
 
 
-def sample(
-    split: str, seed: int, indices: NDArray[np.integer], population: Population = TRAINING
-) -> Scenes:
+def sample(split: str, seed: int, indices: NDArray[np.integer], population: Population = TRAINING) -> Scenes:
     """The scenes at given positions of a split.
 
     Args:

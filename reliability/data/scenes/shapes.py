@@ -63,7 +63,10 @@ def _union(*parts: Distance) -> Distance:
 
 
 def _half_plane_above(level: float) -> Distance:
-    return lambda x, y: np.float32(level) - y
+    def distance(x: F32, y: F32) -> F32:  # noqa: ARG001 - every distance takes both coordinates
+        return np.float32(level) - y
+
+    return distance
 
 
 def _pill(x: F32, y: F32) -> F32:
@@ -103,7 +106,10 @@ _CROSS = [
 ]  # fmt: skip
 _HOURGLASS = [(-0.72, 0.92), (0.72, 0.92), (0.10, 0.0), (0.72, -0.92), (-0.72, -0.92), (-0.10, 0.0)]
 _BOLT = [(0.15, 0.98), (-0.60, -0.10), (-0.05, -0.10), (-0.20, -0.98), (0.60, 0.20), (0.05, 0.20)]
-_TEE = [(-0.85, 0.85), (0.85, 0.85), (0.85, 0.35), (0.26, 0.35), (0.26, -0.92), (-0.26, -0.92), (-0.26, 0.35), (-0.85, 0.35)]
+_TEE = [
+    (-0.85, 0.85), (0.85, 0.85), (0.85, 0.35), (0.26, 0.35),
+    (0.26, -0.92), (-0.26, -0.92), (-0.26, 0.35), (-0.85, 0.35),
+]  # fmt: skip
 _CHEVRON = [(-0.75, 0.90), (-0.10, 0.90), (0.75, 0.0), (-0.10, -0.90), (-0.75, -0.90), (0.10, 0.0)]
 
 DISTANCES: dict[str, Distance] = {

@@ -1,0 +1,1 @@
+"""From models and tasks to cached embeddings and paired comparisons."""

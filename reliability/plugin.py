@@ -1,0 +1,267 @@
+"""The pytest plugin: options, cases, fixtures, and the report at the end.
+
+Works with and without pytest-xdist: a worker attaches each case's record to its
+test report as plain data, and the controller (or the only process) merges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reliability.claims.cases import Case
+from reliability.claims.judge import Verdict, judge
+from reliability.claims.records import case_record, error_record
+from reliability.errors import ReliabilityError
+from reliability.evaluate.compare import Pair
+from reliability.session import GateSession, Options, RunLog
+from reliability.types import Comparison
+
+claim = pytest.mark.claim
+"""``@claim("name")`` marks a test as the statement that a threshold file's bounds refer to."""
+
+_SESSION = pytest.StashKey[GateSession]()
+_CASE_PAIR = pytest.StashKey["CasePair"]()
+_PROPERTY = "reliability"
+
+_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("--reference", {"action": "append", "metavar": "MODEL", "help": "FP32 model: zoo:NAME or open_clip:ARCH/TAG; may be repeated (default: zoo:scenes-clean)"}),
+    ("--checkpoint", {"type": Path, "metavar": "FILE", "help": "weights for --reference open_clip:ARCH (safetensors or weights_only torch file)"}),
+    ("--recipes", {"metavar": "NAMES", "help": "quantization recipes, comma-separated names or globs (default: those the threshold file lists)"}),
+    ("--data", {"metavar": "DATA", "default": "scenes", "help": "scenes, webdataset:DIR or torchvision:NAME (default: scenes)"}),
+    ("--data-root", {"type": Path, "metavar": "DIR", "help": "where downloaded data sets lie"}),
+    ("--thresholds", {"type": Path, "metavar": "FILE", "help": "bounds to judge by (default: thresholds/embedded.toml)"}),
+    ("--report-dir", {"type": Path, "metavar": "DIR", "help": "where the run's report goes (default: reports/<time>)"}),
+    ("--cache-dir", {"type": Path, "metavar": "DIR", "help": "where embeddings are kept (default: the user's cache folder)"}),
+    ("--torch-device", {"metavar": "DEVICE", "default": "cpu", "help": "cpu, cuda or cuda:N; cpu is the reference platform (default: cpu)"}),
+    ("--torch-threads", {"type": int, "metavar": "N", "default": 1, "help": "torch threads per process, whatever -n (default: 1)"}),
+    ("--limit", {"type": int, "metavar": "N", "help": "at most N pictures of each source; for trying things out"}),
+)  # fmt: skip
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options, in one group."""
+    group = parser.getgroup("reliability", "reliability of quantized CLIP models")
+    for name, settings in _OPTIONS:
+        group.addoption(name, **settings)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the markers."""
+    config.addinivalue_line("markers", "claim(name): the statement that bounds of a threshold file refer to")
+    config.addinivalue_line("markers", "gate: a case that can fail the run")
+    config.addinivalue_line("markers", "observed: a case that is reported only")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(RunReporter(config), "reliability-reporter")
+
+
+def _session(config: pytest.Config) -> GateSession:
+    """The run's session, made when the first claim is met, so that other test suites pay nothing."""
+    if _SESSION not in config.stash:
+        try:
+            config.stash[_SESSION] = GateSession.open(_read_options(config))
+        except ReliabilityError as error:
+            raise pytest.UsageError(str(error)) from error
+    return config.stash[_SESSION]
+
+
+def _read_options(config: pytest.Config) -> Options:
+    values = {name: config.getoption(name) for name, _ in _OPTIONS}
+    return Options(
+        references=tuple(values["--reference"] or ()),
+        checkpoint=values["--checkpoint"],
+        recipes=values["--recipes"],
+        data=values["--data"],
+        data_root=values["--data-root"],
+        thresholds=values["--thresholds"],
+        report_dir=values["--report-dir"],
+        cache_dir=values["--cache-dir"],
+        device=values["--torch-device"],
+        threads=values["--torch-threads"],
+        limit=values["--limit"],
+        root=config.rootpath,
+        worker=getattr(config, "workerinput", {}).get("workerid", ""),
+    )
+
+
+def _claim_name(markers: list[pytest.Mark], where: str) -> str | None:
+    """The claim a test states, or None for a test that states none."""
+    names = [mark.args[0] for mark in markers if mark.name == "claim" and mark.args]
+    if len(names) > 1:
+        raise pytest.UsageError(f"{where}: a test states one claim, got {names}")
+    return names[0] if names else None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Turn a claim into one case per model, recipe, task and bound."""
+    name = _claim_name(list(metafunc.definition.iter_markers("claim")), metafunc.definition.nodeid)
+    if name is None or "case" not in metafunc.fixturenames:
+        return
+    session = _session(metafunc.config)
+    session.claims.add(name)
+    try:
+        cases = session.plan.cases(name)
+    except ReliabilityError as error:
+        raise pytest.UsageError(str(error)) from error
+    metafunc.parametrize("case", [_parameter(case) for case in cases])
+
+
+def _parameter(case: Case) -> Any:
+    weight = pytest.mark.gate if case.bound.gate else pytest.mark.observed
+    marks = [weight, pytest.mark.xdist_group(case.worker_group)]
+    return pytest.param(case, id=case.id, marks=marks)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Before anything is deselected: every recipe is judged, and on a full run every bound is used."""
+    if _SESSION not in config.stash:
+        return
+    session = config.stash[_SESSION]
+    # A claim without a case leaves one placeholder behind that pytest would skip;
+    # nothing may be skipped silently, and the checks below say what went unjudged.
+    items[:] = [item for item in items if _is_real(item)]
+    items.sort(key=_position)
+    if any(Path(str(argument).partition("::")[0]).suffix == ".py" for argument in config.args):
+        return
+    try:
+        session.check_complete()
+    except ReliabilityError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _is_real(item: pytest.Item) -> bool:
+    states_claim = item.get_closest_marker("claim") is not None
+    return not states_claim or _case(item) is not None
+
+
+def _position(item: pytest.Item) -> tuple[int, str]:
+    """Claims run grouped by model and recipe, other tests first and in their own order."""
+    case = _case(item)
+    return (0, "") if case is None else (1, case.worker_group)
+
+
+def _case(item: pytest.Item) -> Case | None:
+    callspec = getattr(item, "callspec", None)
+    found = callspec.params.get("case") if callspec is not None else None
+    return found if isinstance(found, Case) else None
+
+
+class CasePair:
+    """Both models on a case's task, and the verdict by the case's bound.
+
+    Attributes:
+        pair: For claims that need more than one figure.
+        verdict: Set by :meth:`judge`.
+    """
+
+    def __init__(self, case: Case, pair: Pair) -> None:
+        self.case, self.pair = case, pair
+        self.comparison: Comparison | None = None
+        self.verdict: Verdict | None = None
+
+    def harm(self, metric: str, score: str = "") -> Comparison:
+        """Paired harm under any metric, at the bound's level."""
+        return self.pair.harm(metric, score, level=self.case.bound.level)
+
+    def judge(self) -> Verdict:
+        """Judge the bound's own metric; the verdict is false unless it holds."""
+        bound = self.case.bound
+        self.comparison = self.harm(bound.metric, bound.score)
+        self.verdict = judge(bound, self.comparison, case=self.case.name)
+        return self.verdict
+
+
+@pytest.fixture
+def compare(request: pytest.FixtureRequest) -> Callable[[Case], CasePair]:
+    """``compare(case)`` gives both models on the case's task, from the cache or computed."""
+
+    def _compare(case: Case) -> CasePair:
+        session = _session(request.config)
+        made = CasePair(case, session.pair(case))
+        request.node.stash[_CASE_PAIR] = made
+        return made
+
+    return _compare
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Attach a case's record to its report, and say what a failure means in place of a traceback."""
+    report = yield
+    case = _case(item)
+    if case is None or (report.when != "call" and not report.failed):
+        return report
+    error = call.excinfo.value if call.excinfo is not None else None
+    made = item.stash.get(_CASE_PAIR, None)
+    verdict = made.verdict if made is not None else None
+    seconds = call.stop - call.start
+    if verdict is not None and (error is None or isinstance(error, AssertionError)):
+        record = case_record(case.name, case.model.name, case.recipe.name, case.task.name, verdict, seconds)
+        _shape_report(report, case, verdict, failed=error is not None)
+    else:
+        text = str(error) if error is not None else "the test ended without a verdict"
+        record = error_record(
+            case.name, case.model.name, case.recipe.name, case.task.name, case.bound, text, seconds
+        )
+        if isinstance(error, ReliabilityError):
+            report.longrepr = f"{case.name}  error\n{error}"
+        report.outcome = "failed"
+    report.user_properties.append((_PROPERTY, record))
+    return report
+
+
+def _shape_report(report: pytest.TestReport, case: Case, verdict: Verdict, *, failed: bool) -> None:
+    """A broken gate fails with its explanation; an observed claim that does not hold is only marked."""
+    if not failed:
+        return
+    if case.bound.gate:
+        report.longrepr = verdict.explain()
+    else:
+        report.outcome = "skipped"
+        report.wasxfail = f"observed: {verdict.outcome}"
+
+
+class RunReporter:
+    """Lives in the controller, or in the only process: gathers records and writes the report."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._log: RunLog | None = None
+        self._expected: set[str] = set()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Without workers: remember which cases are to come."""
+        self._expected.update(item.nodeid for item in session.items if _case(item) is not None)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:  # noqa: ARG002
+        """With workers: each reports what it collected; all collect the same."""
+        self._expected.update(ids)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep a finished case's record, on disk at once so that a crash loses nothing."""
+        for name, record in report.user_properties:
+            if name == _PROPERTY:
+                if self._log is None:
+                    self._log = RunLog.start(_read_options(self._config))
+                self._log.add(record)
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        """Write the report of whatever has been judged."""
+        if self._log is not None:
+            ended = int(exitstatus) in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+            self._log.finish(_session(self._config), expected=len(self._expected), ended=ended)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """A few lines at the end, and where the report is."""
+        if self._log is None or self._config.get_verbosity() < 0:
+            return
+        terminalreporter.section("reliability")
+        for line in self._log.summary_lines():
+            terminalreporter.write_line(line)

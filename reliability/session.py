@@ -1,0 +1,223 @@
+"""One run of the gate: from options to plan and engine, and from records to report."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from reliability.claims.bounds import ThresholdFile
+from reliability.claims.cases import Case, Plan, choose_recipes
+from reliability.claims.judge import check_floor
+from reliability.claims.reader import load_thresholds
+from reliability.claims.records import RunRecord
+from reliability.data.registry import DataSet, open_data
+from reliability.errors import ThresholdError, UsageError
+from reliability.evaluate.cache import Cache
+from reliability.evaluate.code_version import code_version
+from reliability.evaluate.compare import REPLICATES, Pair
+from reliability.evaluate.engine import FP32, Engine
+from reliability.metrics.registry import all_metrics
+from reliability.metrics.scores import SCORES
+from reliability.models.spec import ModelSpec, parse_model
+from reliability.report.markdown import write_report
+from reliability.report.terminal import summary_lines
+
+DEFAULT_REFERENCE = "zoo:scenes-clean"
+DEFAULT_THRESHOLDS = Path("thresholds/embedded.toml")
+_RECORDED_VERSIONS = ("quant-reliability", "torch", "open_clip_torch", "numpy", "scipy", "pytest")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run was asked for; None and empty mean the default.
+
+    Attributes:
+        root: The folder that default paths are relative to.
+        worker: The xdist worker's id, empty in the controller or without workers.
+    """
+
+    root: Path
+    references: tuple[str, ...] = ()
+    checkpoint: Path | None = None
+    recipes: str | None = None
+    data: str = "scenes"
+    data_root: Path | None = None
+    thresholds: Path | None = None
+    report_dir: Path | None = None
+    cache_dir: Path | None = None
+    device: str = "cpu"
+    threads: int = 1
+    limit: int | None = None
+    worker: str = ""
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where embeddings are kept."""
+        import platformdirs
+
+        return self.cache_dir or Path(platformdirs.user_cache_dir("quant-reliability"))
+
+
+@dataclass
+class GateSession:
+    """What one process of a run works with.
+
+    Attributes:
+        claims: Names of the claims that were collected.
+        default_run: Whether recipes and data are those the threshold file is for,
+            so that a bound which meets nothing is a mistake.
+    """
+
+    options: Options
+    thresholds: ThresholdFile
+    plan: Plan
+    data: DataSet
+    default_run: bool
+    claims: set[str] = field(default_factory=set)
+    _floors_checked: set[str] = field(default_factory=set)
+
+    @classmethod
+    def open(cls, options: Options) -> GateSession:
+        """Read everything a run is made of; no picture is decoded and no model loaded.
+
+        Raises:
+            ReliabilityError: An option, the threshold file or the data is at fault.
+        """
+        known = {"metric": [metric.name for metric in all_metrics()], "score": list(SCORES)}
+        thresholds = load_thresholds(options.thresholds or options.root / DEFAULT_THRESHOLDS, known)
+        data = open_data(options.data, root=options.data_root, limit=options.limit)
+        models = tuple(parse_model(text, options.checkpoint) for text in options.references or (DEFAULT_REFERENCE,))
+        _check_distinct(models)
+        wanted = options.recipes.split(",") if options.recipes else thresholds.recipes
+        recipes = choose_recipes([name.strip() for name in wanted if name.strip()], thresholds.recipes)
+        if not recipes:
+            raise UsageError(
+                where=thresholds.path, what="the run has no recipe", got=repr(options.recipes),
+                next="list recipes under [run] in the threshold file, or name them with --recipes",
+            )  # fmt: skip
+        plan = Plan(thresholds, models, recipes, data.tasks)
+        return cls(options, thresholds, plan, data, default_run=options.recipes is None)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Made on first use: collecting cases touches no cache."""
+        return Engine(Cache(self.options.cache_folder), self.data, _device(self.options), self.options.threads)
+
+    def pair(self, case: Case) -> Pair:
+        """Both models on a case's task, once the reference is known to be worth comparing with."""
+        self._check_floors(case.model)
+        return self.engine.pair(case.model, case.recipe, case.task)
+
+    def check_complete(self) -> None:
+        """Every recipe is judged by something; on a default run every bound meets a case.
+
+        Raises:
+            UsageError, ThresholdError: Something would go unjudged.
+        """
+        self.plan.check_recipes_matched(self.claims)
+        idle = self.thresholds.unmatched(self.plan.used)
+        if self.default_run and idle:
+            listed = "; ".join(f"bound {bound.index} ({bound.claim})" for bound in idle)
+            raise ThresholdError(
+                where=self.thresholds.path, what="a bound matches no case of the full run", got=listed,
+                next="correct its claim or patterns, or remove it; a bound that judges nothing protects nothing",
+            )  # fmt: skip
+
+    def _check_floors(self, model: ModelSpec) -> None:
+        """The baseline is gated too."""
+        if model.name in self._floors_checked:
+            return
+        for task in self.data.tasks.values():
+            for floor in self.thresholds.floors_for(model.name, task.name):
+                comparison = self.engine.pair(model, FP32, task).harm(floor.metric, floor.score)
+                check_floor(floor, comparison.reference.estimate, comparison.n)
+        self._floors_checked.add(model.name)
+
+    def describe(self) -> dict[str, Any]:
+        """Settings of the run, for its record."""
+        return {
+            "references": {model.name: dict(model.identity) for model in self.plan.models},
+            "recipes": {recipe.name: dict(recipe.identity) for recipe in self.plan.recipes},
+            "data": self.data.name,
+            "tasks": {name: task.card for name, task in self.data.tasks.items()},
+            "thresholds": {"file": self.thresholds.path, "sha256": self.thresholds.sha256},
+            "limit": self.options.limit,
+            "device": self.options.device,
+            "torch_threads": self.options.threads,
+            "bootstrap": {"replicates": REPLICATES, "seed": 0},
+            "versions": {name: version(name) for name in _RECORDED_VERSIONS},
+            "code": code_version(""),
+            "python": platform.python_version(),
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        }
+
+
+def _check_distinct(models: tuple[ModelSpec, ...]) -> None:
+    names = [model.name for model in models]
+    if len(set(names)) < len(names):
+        raise UsageError(
+            where="--reference", what="a model is named twice", got=", ".join(names), next="name each model once"
+        )
+
+
+def _device(options: Options) -> str:
+    """Worker k takes GPU k modulo their number."""
+    if options.device != "cuda":
+        return options.device
+    import torch
+
+    number = int(options.worker.removeprefix("gw") or 0)
+    return f"cuda:{number % max(1, torch.cuda.device_count())}"
+
+
+@dataclass
+class RunLog:
+    """Records of finished cases, in the controller.
+
+    Attributes:
+        folder: The run's report folder; ``cases.jsonl`` grows there case by case.
+    """
+
+    folder: Path
+    started: float
+    records: list[dict[str, Any]] = field(default_factory=list)
+    run: RunRecord | None = None
+
+    @classmethod
+    def start(cls, options: Options) -> RunLog:
+        """Create the report folder."""
+        stamp = time.strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}"
+        folder = options.report_dir or options.root / "reports" / stamp
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "cases.jsonl").write_text("")
+        return cls(folder, time.time())
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Keep a record and append it to the log on disk."""
+        self.records.append(record)
+        with (self.folder / "cases.jsonl").open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def finish(self, session: GateSession, *, expected: int, ended: bool) -> None:
+        """Write ``report.json``, ``report.md`` and the figures."""
+        cases = sorted(self.records, key=lambda record: str(record["case"]))
+        problems = [] if ended else ["the run was interrupted"]
+        if len(cases) < expected:
+            problems.append(f"{expected - len(cases)} of {expected} cases were not judged")
+        described = session.describe() | {"seconds": round(time.time() - self.started, 1)}
+        self.run = RunRecord(
+            run=described, notes=list(session.data.notes), cases=cases, complete=not problems, problems=problems
+        )
+        write_report(self.folder, self.run)
+
+    def summary_lines(self) -> list[str]:
+        """Short table of the run and the report's path."""
+        lines = summary_lines(self.run) if self.run is not None else []
+        return [*lines, f"report: {self.folder / 'report.md'}"]

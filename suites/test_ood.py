@@ -1,0 +1,17 @@
+"""Does the candidate still tell unfamiliar pictures from familiar ones?"""
+
+from reliability.plugin import claim
+
+
+@claim("ood_separation")
+def test_unfamiliar_images_are_still_told_apart(case, compare):
+    """Quantization does not worsen the AUROC of familiar against unfamiliar pictures."""
+    verdict = compare(case).judge()
+    assert verdict, verdict.explain()
+
+
+@claim("ood_false_acceptance")
+def test_unfamiliar_images_are_not_accepted_more_often(case, compare):
+    """Quantization does not let more unfamiliar pictures in where 95 % of the familiar ones pass."""
+    verdict = compare(case).judge()
+    assert verdict, verdict.explain()
