@@ -134,10 +134,10 @@ class GateSession:
         """The baseline is gated too."""
         if model.name in self._floors_checked:
             return
-        for task in self.data.tasks.values():
-            for floor in self.thresholds.floors_for(model.name, task.name):
-                comparison = self.engine.pair(model, FP32, task).harm(floor.metric, floor.score)
-                check_floor(floor, comparison.reference.estimate, comparison.n)
+        for floor in self.thresholds.floors_for(model.name):
+            pair = self.engine.pair(model, FP32, self.data.task(floor.task))
+            comparison = pair.harm(floor.metric, floor.score)
+            check_floor(floor, comparison.reference.estimate, comparison.n)
         self._floors_checked.add(model.name)
 
     def describe(self) -> dict[str, Any]:
@@ -147,7 +147,7 @@ class GateSession:
             "recipes": {recipe.name: dict(recipe.identity) for recipe in self.plan.recipes},
             "data": self.data.name,
             "tasks": {name: task.card for name, task in self.data.tasks.items()},
-            "thresholds": {"file": self.thresholds.path, "sha256": self.thresholds.sha256},
+            "thresholds": {"file": self.thresholds.path, "sha256": self.thresholds.digest},
             "limit": self.options.limit,
             "device": self.options.device,
             "torch_threads": self.options.threads,

@@ -1,0 +1,1 @@
+"""Images, captions and tasks, embedded and loaded."""

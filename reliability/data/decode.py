@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import IO
 
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reliability.errors import DataError
+
+_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
+"""What Pillow raises on damaged files; `UnidentifiedImageError` is an OSError."""
 
 
 def decode_rgb(file: IO[bytes] | Path, where: str) -> NDArray[np.uint8]:
@@ -21,7 +25,7 @@ def decode_rgb(file: IO[bytes] | Path, where: str) -> NDArray[np.uint8]:
     try:
         with Image.open(file) as image:
             return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except _UNREADABLE as error:
         raise DataError(
             where=where,
             what="unreadable image",

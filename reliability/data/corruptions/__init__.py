@@ -1,0 +1,1 @@
+"""Common image corruptions at five severities, seeded per picture."""

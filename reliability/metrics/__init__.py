@@ -1,0 +1,1 @@
+"""Pure functions from embeddings, or scores and labels, to numbers."""

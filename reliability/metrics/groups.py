@@ -1,0 +1,79 @@
+"""Accuracy per group: does the average hide a group that fares badly?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from reliability.metrics.checks import undefined
+from reliability.metrics.prepared import PerImage
+from reliability.metrics.probabilities import is_correct
+from reliability.metrics.registry import register
+from reliability.types import F64, I64
+
+
+@register("grouped", direction="higher", low=0.0, high=1.0, unit="fraction")
+def worst_group_accuracy(logits: F64, labels: I64, groups: I64) -> PerImage:
+    """Accuracy of the group with the lowest one.
+
+    Args:
+        logits: [N, C].
+        labels: [N] in 0..C-1.
+        groups: [N] group numbers, 0 or more; they need not be consecutive.
+
+    Raises:
+        UndefinedMetricError: Empty, non-finite or mismatched input, labels outside 0..C-1,
+            or a group that is negative or not whole.
+
+    Conventions:
+        The minimum over groups that hold an image. A resample that draws none of a
+        group's images has no value (NaN), rather than that of the remaining groups.
+
+    Source:
+        Sagawa et al., Distributionally Robust Neural Networks for Group Shifts, ICLR 2020.
+        Departure: empty groups are left out instead of counted as zero.
+
+    >>> worst_group_accuracy([[1.0, 0.0]] * 3, [0, 0, 1], [0, 1, 1])
+    0.5
+    """
+    return _by_group(is_correct(logits, labels).astype(np.float64), groups, lambda rates: rates.min(axis=1))
+
+
+@register("grouped", direction="lower", low=0.0, high=1.0, unit="fraction")
+def group_gap(logits: F64, labels: I64, groups: I64) -> PerImage:
+    """Accuracy of the best group minus that of the worst.
+
+    Args:
+        logits: [N, C].
+        labels: [N] in 0..C-1.
+        groups: [N] group numbers, 0 or more; they need not be consecutive.
+
+    Raises:
+        UndefinedMetricError: As :func:`worst_group_accuracy`, or fewer than two groups.
+
+    Conventions:
+        As :func:`worst_group_accuracy`. Never below 0, so on equally good groups it is biased upwards.
+
+    >>> group_gap([[1.0, 0.0]] * 3, [0, 0, 1], [0, 1, 1])
+    0.5
+    """
+    if (groups == groups[0]).all():
+        raise undefined(
+            "group_gap", "groups[0] and all others", "a gap needs two groups", groups[0], "check the group column"
+        )
+    return _by_group(
+        is_correct(logits, labels).astype(np.float64), groups, lambda rates: rates.max(axis=1) - rates.min(axis=1)
+    )
+
+
+def _by_group(correct: F64, groups: I64, summarise: Callable[[F64], F64]) -> PerImage:
+    member = (groups[:, None] == np.unique(groups)).astype(np.float64)
+    hits_then_members = np.hstack([member * correct[:, None], member])
+
+    def finish(means: F64) -> F64:
+        hits, share = np.hsplit(means, 2)
+        with np.errstate(invalid="ignore"):
+            return summarise(hits / share)
+
+    return PerImage(hits_then_members, finish)

@@ -1,1 +1,0 @@
-from reliability.torchvision_shim import ensure_torchvision_imports  # noqa: F401

@@ -1,0 +1,1 @@
+"""Paired resampling and limits; knows nothing of models or metrics."""

@@ -1,0 +1,128 @@
+"""From an interval to an outcome: what the six relations mean."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from dataclasses import dataclass
+
+from reliability.errors import UndefinedMetricError, UsageError
+from reliability.types import Interval, Outcome, Relation
+
+
+@dataclass(frozen=True)
+class Region:
+    """The true values under which a relation holds.
+
+    Attributes:
+        low, high: Ends, infinite where there is none.
+        open: Whether the ends themselves are outside.
+        inverted: Whether the relation holds everywhere but here.
+    """
+
+    low: float
+    high: float
+    open: bool = False
+    inverted: bool = False
+
+    def contains(self, interval: Interval) -> bool:
+        """Whether both limits are inside."""
+        if self.open:
+            return self.low < interval.lower and interval.upper < self.high
+        return self.low <= interval.lower and interval.upper <= self.high
+
+    def excludes(self, interval: Interval) -> bool:
+        """Whether the interval has no point inside."""
+        if self.open:
+            return interval.lower >= self.high or interval.upper <= self.low
+        return interval.lower > self.high or interval.upper < self.low
+
+
+def relation_region(relation: Relation, margin: float) -> Region:
+    """The region of a relation.
+
+    Args:
+        relation: One of the six.
+        margin: In the metric's unit. The most harm allowed, or for ``at_least`` and
+            ``at_most`` the value itself; ``improves`` and ``differs`` do not use it.
+
+    Raises:
+        UsageError: An unknown relation, or ``equivalent`` with a negative margin.
+        UndefinedMetricError: A margin that is not finite.
+    """
+    _require_finite(margin=margin)
+    regions = {
+        "not_worse": Region(-math.inf, margin),
+        "improves": Region(-math.inf, 0.0, open=True),
+        "equivalent": Region(-margin, margin),
+        "at_least": Region(margin, math.inf),
+        "at_most": Region(-math.inf, margin),
+        "differs": Region(0.0, 0.0, inverted=True),
+    }
+    if relation not in regions:
+        close = difflib.get_close_matches(relation, regions, n=1) or sorted(regions)
+        raise UsageError(
+            where="relation", what="unknown relation", got=relation, next=f"choose one of {', '.join(close)}"
+        )
+    if relation == "equivalent" and margin < 0:
+        raise UsageError(
+            where="margin of equivalent", what="the margin must not be negative", got=margin, next="pass its size"
+        )
+    return regions[relation]
+
+
+def relation_outcome(relation: Relation, interval: Interval, margin: float) -> Outcome:
+    """Judge an interval of harm, or of the candidate alone, by a relation.
+
+    ``holds`` if the whole interval lies where the relation is true, ``broken`` if none
+    of it does, ``inconclusive`` if it straddles. With one-sided limits at level L:
+
+    ============== ======================= ============================
+    relation       holds                   broken
+    ============== ======================= ============================
+    not_worse      upper <= margin         lower > margin
+    improves       upper < 0               lower >= 0
+    equivalent     both inside +-margin    lower > margin or upper < -margin
+    at_least       lower >= margin         upper < margin
+    at_most        upper <= margin         lower > margin
+    differs        0 outside the interval  the interval is the point 0
+    ============== ======================= ============================
+
+    Args:
+        relation: One of the six; ``at_least`` and ``at_most`` judge the candidate alone.
+        interval: Of harm (positive = worse), or of the candidate's metric.
+        margin: See :func:`relation_region`.
+
+    Raises:
+        UndefinedMetricError: A number that is not finite, or a lower limit above the upper.
+        UsageError: As :func:`relation_region`.
+
+    Conventions:
+        Each one-sided relation errs at 1 - L. ``differs`` uses both limits and errs
+        at 2 * (1 - L).
+
+    Source:
+        Schuirmann, A comparison of the two one-sided tests procedure, 1987, for
+        ``equivalent``. Departure: limits come from a bootstrap, not from t.
+    """
+    region = relation_region(relation, margin)
+    _require_finite(estimate=interval.estimate, lower=interval.lower, upper=interval.upper)
+    if interval.lower > interval.upper:
+        raise UndefinedMetricError(
+            where="interval",
+            what="the lower limit is above the upper",
+            got=f"{interval.lower} and {interval.upper}",
+            next="check the order of the limits",
+        )
+    inside, outside = region.contains(interval), region.excludes(interval)
+    if region.inverted:
+        inside, outside = outside, inside
+    return "holds" if inside else "broken" if outside else "inconclusive"
+
+
+def _require_finite(**numbers: float) -> None:
+    for name, value in numbers.items():
+        if not math.isfinite(value):
+            raise UndefinedMetricError(
+                where=name, what="a verdict needs finite numbers", got=value, next="see where the metric lost its value"
+            )
