@@ -43,9 +43,9 @@ class Plan:
 
 
 PLANS: dict[str, Plan] = {
-    "scenes-clean": Plan(VIT, "scenes-clean", Schedule(steps=5000), SCENES_STATISTICS, autocast=True),
-    "scenes-web": Plan(VIT, "scenes-web", Schedule(steps=5000), SCENES_STATISTICS, autocast=True),
-    "photos": Plan(RESNET, "photos", Schedule(steps=3800, batch=256, learning_rate=2e-3), CIFAR_STATISTICS, autocast=False),
+    "scenes-clean": Plan(VIT, "scenes-clean", Schedule(steps=3500, warmup=250, hold=1500), SCENES_STATISTICS, autocast=True),
+    "scenes-web": Plan(VIT, "scenes-web", Schedule(steps=3500, warmup=250, hold=1500), SCENES_STATISTICS, autocast=True),
+    "photos": Plan(RESNET, "photos", Schedule(steps=3800, warmup=190, hold=190, batch=256, learning_rate=2e-3), CIFAR_STATISTICS, autocast=False),
 }
 """Name to plan; a new zoo model is one line here."""
 

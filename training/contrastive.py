@@ -21,19 +21,26 @@ MAX_LOGIT_SCALE = math.log(100.0)
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast: one peak rate with linear warm-up and cosine decay."""
+    """How long and how fast: linear warm-up, a plateau that may be empty, cosine decay to zero.
+
+    Attributes:
+        warmup: Steps until the peak rate.
+        hold: Step at which the decay starts.
+    """
 
     steps: int
+    warmup: int
+    hold: int
     batch: int = 128
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.1
-    warmup: float = 0.05
 
     def rate(self, step: int) -> float:
-        warm = max(1, int(self.warmup * self.steps))
-        if step < warm:
-            return self.learning_rate * (step + 1) / warm
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self.steps - warm)))
+        """Learning rate of a step."""
+        if step < self.warmup:
+            return self.learning_rate * (step + 1) / self.warmup
+        done = max(0, step - self.hold) / (self.steps - self.hold)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def multi_positive_loss(image: torch.Tensor, text: torch.Tensor, group: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,107 @@
+"""Linear and Conv2d with a weight on its grid and a quantizer before it."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from reliability.errors import QuantizationError
+from reliability.quant.formats import WeightFormat, weight_format
+from reliability.quant.quantizers import ACTIVATIONS
+from reliability.quant.recipe import Recipe
+from reliability.quant.towers import gemm_layers, replace_module
+
+
+class QuantLinear(nn.Linear):
+    """A Linear whose weight lies on a grid and whose input passes a quantizer.
+
+    Args:
+        source: The float layer; its bias is shared and stays in float.
+        format: What the weight is snapped to.
+        activation: Applied to the input.
+
+    Attributes:
+        weight: [out, in] float32, dequantized.
+        weight_scale: [out, 1] float32.
+    """
+
+    weight_scale: Tensor
+
+    def __init__(self, source: nn.Linear, format: WeightFormat, activation: nn.Module) -> None:
+        super().__init__(source.in_features, source.out_features, source.bias is not None, device="meta")
+        self.format, self.activation = format, activation
+        _take_weights(self, source)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[..., in] to [..., out]."""
+        return super().forward(self.activation(input))
+
+
+class QuantConv2d(nn.Conv2d):
+    """A Conv2d whose weight lies on a grid and whose input passes a quantizer.
+
+    Args:
+        source: The float layer; its bias is shared and stays in float.
+        format: What the weight is snapped to.
+        activation: Applied to the input before any padding, so padded zeros are exact.
+
+    Attributes:
+        weight: [out, in / groups, kh, kw] float32, dequantized.
+        weight_scale: [out, 1, 1, 1] float32.
+    """
+
+    weight_scale: Tensor
+
+    def __init__(self, source: nn.Conv2d, format: WeightFormat, activation: nn.Module) -> None:
+        super().__init__(
+            source.in_channels, source.out_channels,
+            source.kernel_size, source.stride, source.padding, source.dilation,  # type: ignore[arg-type]
+            source.groups, source.bias is not None, source.padding_mode, device="meta",
+        )  # fmt: skip
+        self.format, self.activation = format, activation
+        _take_weights(self, source)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[N, C, H, W] to [N, out, H', W']."""
+        return super().forward(self.activation(input))
+
+
+QuantLayer = QuantLinear | QuantConv2d
+
+
+def insert_quantizers(clip: nn.Module, recipe: Recipe) -> dict[str, QuantLayer]:
+    """Replace every Linear and Conv2d of a recipe's towers, in place.
+
+    Weights are rounded to nearest; static quantizers have no range yet.
+
+    Returns:
+        Name to new layer.
+
+    Raises:
+        QuantizationError: A layer is of a subclass, whose own forward pass would be lost.
+    """
+    layers = {name: _quantized(name, layer, recipe) for name, layer in gemm_layers(clip, recipe.towers).items()}
+    for name, layer in layers.items():
+        replace_module(clip, name, layer)
+    return layers
+
+
+def _quantized(name: str, layer: nn.Linear | nn.Conv2d, recipe: Recipe) -> QuantLayer:
+    activation = ACTIVATIONS[recipe.activation](recipe, layer).to(layer.weight.device)
+    if type(layer) is nn.Linear:
+        return QuantLinear(layer, weight_format(recipe), activation)
+    if type(layer) is nn.Conv2d:
+        return QuantConv2d(layer, weight_format(recipe), activation)
+    raise QuantizationError(
+        where=f"layer {name}",
+        what="only plain nn.Linear and nn.Conv2d layers can be quantized",
+        got=type(layer).__qualname__,
+        next="quantize the other tower, or use a model without this layer type",
+    )
+
+
+def _take_weights(layer: QuantLayer, source: nn.Linear | nn.Conv2d) -> None:
+    weight = source.weight.detach()
+    scale = layer.format.scale(weight)
+    layer.register_buffer("weight_scale", scale)
+    layer.weight = nn.Parameter(layer.format.snap(weight, scale), requires_grad=False)
+    layer.bias = source.bias

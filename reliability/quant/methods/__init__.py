@@ -1,0 +1,1 @@
+"""One module per quantization method, and the registry that names them."""

@@ -1,0 +1,92 @@
+"""Apply a recipe to a CLIP, or rebuild the structure of a prepared one."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+from torch import nn
+
+from reliability.errors import QuantizationError
+from reliability.quant.coverage import coverage
+from reliability.quant.finite import require_finite_weights
+from reliability.quant.layers import insert_quantizers
+from reliability.quant.methods.registry import METHODS
+from reliability.quant.methods.workbench import Workbench
+from reliability.quant.recipe import Recipe
+from reliability.quant.surgery import check_parity, split_attention
+from reliability.quant.towers import RangeData
+
+__all__ = ["RangeData", "prepare", "skeleton"]
+
+_PARITY_PAIRS = 4
+
+
+def prepare(
+    clip: nn.Module, recipe: Recipe, data: RangeData, progress: Callable[[str], None] | None = None
+) -> nn.Module:
+    """Quantize a copy of a CLIP.
+
+    Args:
+        clip: FP32 model with ``visual``, ``encode_image``, ``encode_text`` and
+            ``logit_scale``; it is left as it is.
+        recipe: What to do; ``fp32`` gives a plain copy.
+        data: At least ``recipe.range_images`` pairs, of which the first are used.
+        progress: Takes one line at a time.
+
+    Returns:
+        A model in eval mode that embeds as the given one does, in simulated low
+        precision: float32 arithmetic on values of the recipe's grids.
+
+    Raises:
+        QuantizationError: The model has a structure that the recipe cannot
+            quantize completely, weights or activations are not finite, the data
+            are too few, or training diverged.
+    """
+    reference = copy.deepcopy(clip).eval()
+    if recipe.is_float:
+        return reference
+    method = _method(recipe)
+    require_finite_weights(clip)
+    data = data.first(recipe.range_images).to(next(clip.parameters()).device)
+    explicit = split_attention(copy.deepcopy(reference), recipe.towers).requires_grad_(False)
+    few = data.first(min(_PARITY_PAIRS, recipe.range_images))
+    check_parity(reference, explicit, few.images, few.tokens)
+    model = copy.deepcopy(explicit)
+    method(Workbench(model, explicit, recipe, data, progress or _silent))
+    coverage(model, few.images[:1], few.tokens[:1], recipe.towers).require_complete(f"recipe {recipe.name}")
+    return model.requires_grad_(False).eval()
+
+
+def skeleton(clip: nn.Module, recipe: Recipe) -> nn.Module:
+    """The structure that :func:`prepare` gives, without data.
+
+    Loading a prepared model's ``state_dict`` into it restores that model bit for
+    bit. Until then static quantizers have no range and give NaN.
+
+    Args:
+        clip: The model the recipe was applied to, or one of the same architecture.
+        recipe: The same recipe.
+    """
+    model = copy.deepcopy(clip).eval()
+    if recipe.is_float:
+        return model
+    _method(recipe)
+    split_attention(model, recipe.towers)
+    insert_quantizers(model, recipe)
+    return model.requires_grad_(False)
+
+
+def _method(recipe: Recipe) -> Callable[[Workbench], None]:
+    if recipe.method not in METHODS:
+        raise QuantizationError(
+            where=f"recipe {recipe.name}",
+            what="no quantization method has this name",
+            got=recipe.method,
+            next=f"use one of {', '.join(METHODS)}, or register the method in quant/methods/registry.py",
+        )
+    return METHODS[recipe.method]
+
+
+def _silent(line: str) -> None:
+    del line

@@ -1,0 +1,1 @@
+"""Quantization-aware training: learned steps, trainable layers, and the loss."""
