@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from tabulate import tabulate
+
 from benchmarks.gate import gate_rows
 from benchmarks.parts import part_rows
-from tabulate import tabulate
 
 SECTIONS = {"gate": gate_rows, "parts": part_rows}
 

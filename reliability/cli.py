@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,7 +67,7 @@ def _tasks() -> Rows:
 def _data() -> Rows:
     from reliability.data.registry import KINDS
 
-    return [(kind.usage, kind.summary) for kind in KINDS.values()]
+    return [(kind, (opener.__doc__ or "").strip().splitlines()[0]) for kind, opener in KINDS.items()]
 
 
 _LISTS: dict[str, Callable[[], Rows]] = {
@@ -99,13 +98,13 @@ def explain(case: str, reports: Path) -> None:
 
     CASE is a name as a failure shows it, such as "accuracy[scenes-clean-w4a4-minmax-id-top1]".
     """
+    from reliability.claims.records import read_json
     from reliability.report.terminal import explain_lines
 
     for file in _newest_first(reports):
-        run = json.loads(file.read_text())
-        for record in run["cases"]:
-            if record["case"] == case:
-                click.echo("\n".join([*explain_lines(record), f"run  {file.parent}"]))
+        for result in read_json(file).results():
+            if result.case == case:
+                click.echo("\n".join([*explain_lines(result), f"run: {file.parent}"]))
                 return
     raise UsageError(
         where=str(reports), what="no run here judged this case", got=case,

@@ -27,19 +27,38 @@ _SESSION = pytest.StashKey[GateSession]()
 _CASE_PAIR = pytest.StashKey["CasePair"]()
 _PROPERTY = "reliability"
 
-_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("--reference", {"action": "append", "metavar": "MODEL", "help": "FP32 model: zoo:NAME or open_clip:ARCH/TAG; may be repeated (default: zoo:scenes-clean)"}),
-    ("--checkpoint", {"type": Path, "metavar": "FILE", "help": "weights for --reference open_clip:ARCH (safetensors or weights_only torch file)"}),
-    ("--recipes", {"metavar": "NAMES", "help": "quantization recipes, comma-separated names or globs (default: those the threshold file lists)"}),
-    ("--data", {"metavar": "DATA", "default": "scenes", "help": "scenes, webdataset:DIR or torchvision:NAME (default: scenes)"}),
-    ("--data-root", {"type": Path, "metavar": "DIR", "help": "where downloaded data sets lie"}),
-    ("--thresholds", {"type": Path, "metavar": "FILE", "help": "bounds to judge by (default: thresholds/embedded.toml)"}),
-    ("--report-dir", {"type": Path, "metavar": "DIR", "help": "where the run's report goes (default: reports/<time>)"}),
-    ("--cache-dir", {"type": Path, "metavar": "DIR", "help": "where embeddings are kept (default: the user's cache folder)"}),
-    ("--torch-device", {"metavar": "DEVICE", "default": "cpu", "help": "cpu, cuda or cuda:N; cpu is the reference platform (default: cpu)"}),
-    ("--torch-threads", {"type": int, "metavar": "N", "default": 1, "help": "torch threads per process, whatever -n (default: 1)"}),
-    ("--limit", {"type": int, "metavar": "N", "help": "at most N pictures of each source; for trying things out"}),
-)  # fmt: skip
+
+def _option(name: str, text: str, **settings: Any) -> tuple[str, dict[str, Any]]:
+    return name, {"help": text, **settings}
+
+
+_OPTIONS = (
+    _option(
+        "--reference",
+        "FP32 model: zoo:NAME or open_clip:ARCH[/TAG]; may be repeated (default: zoo:scenes-clean)",
+        action="append",
+        metavar="MODEL",
+    ),
+    _option(
+        "--checkpoint",
+        "weights for --reference open_clip:ARCH: safetensors, or a torch file that loads with weights_only",
+        type=Path,
+        metavar="FILE",
+    ),
+    _option(
+        "--recipes",
+        "quantization recipes, comma-separated names or globs (default: those the threshold file lists)",
+        metavar="NAMES",
+    ),
+    _option("--data", "scenes, webdataset:DIR or torchvision:NAME (default: scenes)", default="scenes"),
+    _option("--data-root", "where downloaded data sets lie, and where relative DIRs start", type=Path, metavar="DIR"),
+    _option("--thresholds", "bounds to judge by (default: thresholds/embedded.toml)", type=Path, metavar="FILE"),
+    _option("--report-dir", "where the run's report goes (default: reports/<time>)", type=Path, metavar="DIR"),
+    _option("--cache-dir", "where embeddings are kept (default: the user's cache folder)", type=Path, metavar="DIR"),
+    _option("--torch-device", "cpu, cuda or cuda:N (default: cpu, the reference platform)", default="cpu"),
+    _option("--torch-threads", "torch threads per process, whatever -n (default: 1)", type=int, default=1),
+    _option("--limit", "at most N pictures of each source, to try things out", type=int, metavar="N"),
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -206,9 +225,7 @@ def pytest_runtest_makereport(
         _shape_report(report, case, verdict, failed=error is not None)
     else:
         text = str(error) if error is not None else "the test ended without a verdict"
-        record = error_record(
-            case.name, case.model.name, case.recipe.name, case.task.name, case.bound, text, seconds
-        )
+        record = error_record(case.name, case.model.name, case.recipe.name, case.task.name, case.bound, text, seconds)
         if isinstance(error, ReliabilityError):
             report.longrepr = f"{case.name}  error\n{error}"
         report.outcome = "failed"
@@ -233,21 +250,11 @@ class RunReporter:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._log: RunLog | None = None
-        self._expected: set[str] = set()
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Without workers: remember which cases are to come."""
-        self._expected.update(item.nodeid for item in session.items if _case(item) is not None)
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:  # noqa: ARG002
-        """With workers: each reports what it collected; all collect the same."""
-        self._expected.update(ids)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep a finished case's record, on disk at once so that a crash loses nothing."""
         for name, record in report.user_properties:
-            if name == _PROPERTY:
+            if name == _PROPERTY and isinstance(record, dict):
                 if self._log is None:
                     self._log = RunLog.start(_read_options(self._config))
                 self._log.add(record)
@@ -256,7 +263,7 @@ class RunReporter:
         """Write the report of whatever has been judged."""
         if self._log is not None:
             ended = int(exitstatus) in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-            self._log.finish(_session(self._config), expected=len(self._expected), ended=ended)
+            self._log.finish(_session(self._config), ended=ended)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """A few lines at the end, and where the report is."""

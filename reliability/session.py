@@ -22,10 +22,11 @@ from reliability.errors import ThresholdError, UsageError
 from reliability.evaluate.cache import Cache
 from reliability.evaluate.code_version import code_version
 from reliability.evaluate.compare import REPLICATES, Pair
-from reliability.evaluate.engine import FP32, Engine
+from reliability.evaluate.engine import Engine
 from reliability.metrics.registry import all_metrics
 from reliability.metrics.scores import SCORES
 from reliability.models.spec import ModelSpec, parse_model
+from reliability.quant.recipe import FP32
 from reliability.report.markdown import write_report
 from reliability.report.terminal import summary_lines
 
@@ -205,15 +206,20 @@ class RunLog:
         with (self.folder / "cases.jsonl").open("a") as file:
             file.write(json.dumps(record) + "\n")
 
-    def finish(self, session: GateSession, *, expected: int, ended: bool) -> None:
-        """Write ``report.json``, ``report.md`` and the figures."""
-        cases = sorted(self.records, key=lambda record: str(record["case"]))
+    def finish(self, session: GateSession, *, ended: bool) -> None:
+        """Write ``report.json``, ``report.md`` and the figures.
+
+        A case of the threshold file that left no record, whether deselected, lost with
+        a worker or never reached, makes the run partial.
+        """
+        planned = session.plan.all_cases()
+        missing = sorted(planned - {record["case"] for record in self.records})
         problems = [] if ended else ["the run was interrupted"]
-        if len(cases) < expected:
-            problems.append(f"{expected - len(cases)} of {expected} cases were not judged")
+        if missing:
+            problems.append(f"{len(missing)} of {len(planned)} cases were not judged, such as {missing[0]}")
         described = session.describe() | {"seconds": round(time.time() - self.started, 1)}
         self.run = RunRecord(
-            run=described, notes=list(session.data.notes), cases=cases, complete=not problems, problems=problems
+            run=described, notes=session.data.notes, cases=self.records, complete=not problems, problems=problems
         )
         write_report(self.folder, self.run)
 

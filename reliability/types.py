@@ -47,10 +47,18 @@ class ImageSource(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Unique within a data set."""
+        ...
+
     @property
-    def identity(self) -> Mapping[str, Any]: ...
-    def batches(self, size: int) -> Iterator[ImageBatch]: ...
+    def identity(self) -> Mapping[str, Any]:
+        """What the pixels depend on."""
+        ...
+
+    def batches(self, size: int) -> Iterator[ImageBatch]:
+        """All pictures in the source's order, ``size`` at a time."""
+        ...
 
 
 @dataclass(frozen=True)

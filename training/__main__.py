@@ -42,10 +42,13 @@ class Plan:
     seed: int = 0
 
 
+_SCENES_SCHEDULE = Schedule(steps=3500, warmup=250, hold=1500)
+_PHOTOS_SCHEDULE = Schedule(steps=3800, warmup=190, hold=190, batch=256, learning_rate=2e-3)
+
 PLANS: dict[str, Plan] = {
-    "scenes-clean": Plan(VIT, "scenes-clean", Schedule(steps=3500, warmup=250, hold=1500), SCENES_STATISTICS, autocast=True),
-    "scenes-web": Plan(VIT, "scenes-web", Schedule(steps=3500, warmup=250, hold=1500), SCENES_STATISTICS, autocast=True),
-    "photos": Plan(RESNET, "photos", Schedule(steps=3800, warmup=190, hold=190, batch=256, learning_rate=2e-3), CIFAR_STATISTICS, autocast=False),
+    "scenes-clean": Plan(VIT, "scenes-clean", _SCENES_SCHEDULE, SCENES_STATISTICS, autocast=True),
+    "scenes-web": Plan(VIT, "scenes-web", _SCENES_SCHEDULE, SCENES_STATISTICS, autocast=True),
+    "photos": Plan(RESNET, "photos", _PHOTOS_SCHEDULE, CIFAR_STATISTICS, autocast=False),
 }
 """Name to plan; a new zoo model is one line here."""
 

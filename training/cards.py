@@ -11,9 +11,10 @@ from tabulate import tabulate
 
 from reliability.data.registry import DataSet, open_data
 from reliability.evaluate.cache import Cache
-from reliability.evaluate.engine import FP32, Engine
+from reliability.evaluate.engine import Engine
 from reliability.models.spec import parse_model
 from reliability.models.zoo import FOLDER, zoo_config, zoo_names, zoo_weights
+from reliability.quant.recipe import FP32
 
 TWO_SIDED_95 = 0.975
 """Level of each one-sided limit, so that both together hold 95 %."""

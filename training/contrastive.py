@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812 - the name everyone reads it by
 from numpy.typing import NDArray
 
 from training.sources import Pool
 
 MAX_LOGIT_SCALE = math.log(100.0)
+SHIFT_PX = {True: 4, False: 1}
+"""Largest random shift in pixels: photographs, which may be mirrored, and scenes."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ class Schedule:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def multi_positive_loss(image: torch.Tensor, text: torch.Tensor, group: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+def multi_positive_loss(
+    image: torch.Tensor, text: torch.Tensor, group: torch.Tensor, scale: torch.Tensor
+) -> torch.Tensor:
     """Symmetric InfoNCE in which equal captions share the target.
 
     Args:
@@ -84,7 +88,8 @@ def augment(x: torch.Tensor, flip: bool, pad: int, generator: torch.Generator) -
 
 def _optimizers(model: torch.nn.Module, schedule: Schedule) -> list[torch.optim.Optimizer]:
     """Muon for the towers' matrices, AdamW for embeddings, projections, convolutions and vectors."""
-    matrices, others = [], []
+    matrices: list[torch.nn.Parameter] = []
+    others: list[torch.nn.Parameter] = []
     for name, parameter in model.named_parameters():
         in_block = "resblocks" in name and parameter.ndim == 2
         (matrices if in_block else others).append(parameter)
@@ -149,14 +154,15 @@ class Trainer:
     def _step(self, optimizers: list[torch.optim.Optimizer], step: int) -> float:
         rows = self._batch(step)
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-        x = augment(to_input(self.pool.images[rows], *self.normalise), self.pool.flip, 4 if self.pool.flip else 1, generator)
+        x = to_input(self.pool.images[rows], *self.normalise)
+        x = augment(x, self.pool.flip, SHIFT_PX[self.pool.flip], generator)
         texts, group = torch.unique(self.tokens[rows], dim=0, return_inverse=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
             image = self.model.encode_image(x)
             text = self.model.encode_text(texts)
         image, text = F.normalize(image.float(), dim=-1), F.normalize(text.float(), dim=-1)
         loss = multi_positive_loss(image, text, group, self.model.logit_scale.exp())
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in optimizers:
             optimizer.step()
@@ -172,11 +178,13 @@ class Trainer:
         text = F.normalize(self.model.encode_text(self.head.view(-1, length)), dim=-1)
         text = F.normalize(text.view(classes, prompts, -1).mean(1), dim=-1)
         x = to_input(self.pool.validation_images, *self.normalise)
-        image = torch.cat([F.normalize(self.model.encode_image(part), dim=-1) for part in x.split(500)])
+        image = torch.cat([F.normalize(self.model.encode_image(part), dim=-1) for part in torch.split(x, 500)])
         confidence, guess = (self.model.logit_scale.exp() * image @ text.T).softmax(-1).max(-1)
         top1 = (guess.numpy() == self.pool.validation_labels).mean()
         scale = float(self.model.logit_scale.exp())
-        print(f"step {step} loss {loss:.3f} top1 {top1:.3f} signed {float(confidence.mean()) - top1:+.3f} scale {scale:.1f} {seconds:.0f}s", flush=True)
+        signed = float(confidence.mean()) - top1
+        line = f"step {step} loss {loss:.3f} top1 {top1:.3f} signed {signed:+.3f} scale {scale:.1f} {seconds:.0f}s"
+        print(line, flush=True)
         self.model.train()
 
     def _save(self, optimizers: list[torch.optim.Optimizer], step: int, seconds: float) -> None:

@@ -90,6 +90,10 @@ class Plan:
         self.used.update(case.bound for case in found)
         return found
 
+    def all_cases(self) -> set[str]:
+        """Names of the cases of every claim that the threshold file speaks of."""
+        return {case.name for claim in {bound.claim for bound in self.thresholds.bounds} for case in self.cases(claim)}
+
     def check_recipes_matched(self, claims: Iterable[str]) -> None:
         """Every recipe of the run must be judged by something.
 

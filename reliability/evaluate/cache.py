@@ -139,7 +139,9 @@ class Cache:
         start = len(_MAGIC) + _DIGEST_BYTES
         body = blob[start:]
         if blob[: len(_MAGIC)] != _MAGIC or blob[len(_MAGIC) : start] != hashlib.sha256(body).digest():
-            warnings.warn(f"cache entry {path.name} is damaged and is computed again", DamagedEntryWarning, stacklevel=2)
+            warnings.warn(
+                f"cache entry {path.name} is damaged and is computed again", DamagedEntryWarning, stacklevel=2
+            )
             return None
         return _unpack(body)
 

@@ -96,9 +96,11 @@ def _load_state(clip: Any, state: dict[str, torch.Tensor], where: str) -> None:
     wrong = [key for key in (*missing, *unexpected) if not key.endswith(("attn_mask", "num_batches_tracked"))]
     if wrong:
         raise ModelError(
-            where=where, what="the weights do not fit the architecture", got=f"missing or unexpected: {', '.join(wrong[:4])}",
+            where=where,
+            what="the weights do not fit the architecture",
+            got=f"missing or unexpected: {', '.join(wrong[:4])}",
             next="name the architecture that the checkpoint was trained with",
-        )  # fmt: skip
+        )
 
 
 def _load_zoo(spec: ModelSpec) -> ClipModel:

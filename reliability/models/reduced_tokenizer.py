@@ -47,6 +47,11 @@ class ReducedTokenizer:
         self.vocab_size = len(known) + 1
 
     def __call__(self, texts: str | Sequence[str]) -> torch.Tensor:
+        """Tokenise texts.
+
+        Raises:
+            DataError: A word outside the vocabulary.
+        """
         texts = [texts] if isinstance(texts, str) else list(texts)
         rows = self._base(texts).tolist()
         return torch.tensor([self._dense_row(row, text) for row, text in zip(rows, texts, strict=True)])
