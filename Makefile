@@ -9,10 +9,10 @@ ARGS   ?=
 .PHONY: gate gate-photos test lint bench zoo clean
 
 gate: $(STAMP)          ## judge the embedded models: make gate ARGS="--recipes w4a4-minmax"
-	$(BIN)/pytest suites -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(BIN)/pytest suites -n $(WORKERS) $(ARGS)
 
 gate-photos: $(STAMP)   ## the same on photographs: make gate-photos DATA=webdataset:DIR
-	$(BIN)/pytest suites -n $(WORKERS) --dist loadgroup --reference zoo:photos \
+	$(BIN)/pytest suites -n $(WORKERS) --reference zoo:photos \
 	  --data $(or $(DATA),torchvision:CIFAR10) --thresholds thresholds/photos.toml $(ARGS)
 
 test: $(STAMP)          ## unit, plugin and fault tests

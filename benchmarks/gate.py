@@ -40,8 +40,8 @@ def gate_rows() -> list[tuple[str, str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         cache = str(Path(folder) / "cache")
         where = ("--cache-dir", cache, "--report-dir", str(Path(folder) / "report"))
-        cold_s, cold_status = _pytest("-n", str(_WORKERS), "--dist", "loadgroup", *where)
-        warm_s, warm_status = _pytest("-n", str(_WORKERS), "--dist", "loadgroup", *where)
+        cold_s, cold_status = _pytest("-n", str(_WORKERS), *where)
+        warm_s, warm_status = _pytest("-n", str(_WORKERS), *where)
         collect_s, _ = _pytest("--collect-only", "-n", "0", *where)
         peak = _peak_mib()
         imports = _warm_imports(cache, str(Path(folder) / "report"))

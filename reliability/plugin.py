@@ -15,7 +15,7 @@ import pytest
 from reliability.claims.cases import Case
 from reliability.claims.judge import Verdict, judge
 from reliability.claims.records import case_record, error_record
-from reliability.errors import ReliabilityError
+from reliability.errors import ReliabilityError, UsageError
 from reliability.evaluate.compare import Pair
 from reliability.session import GateSession, Options, RunLog
 from reliability.types import Comparison
@@ -24,6 +24,7 @@ claim = pytest.mark.claim
 """``@claim("name")`` marks a test as the statement that a threshold file's bounds refer to."""
 
 _SESSION = pytest.StashKey[GateSession]()
+_FAULT = pytest.StashKey[ReliabilityError]()
 _CASE_PAIR = pytest.StashKey["CasePair"]()
 _PROPERTY = "reliability"
 
@@ -80,10 +81,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _session(config: pytest.Config) -> GateSession:
     """The run's session, made when the first claim is met, so that other test suites pay nothing."""
     if _SESSION not in config.stash:
-        try:
-            config.stash[_SESSION] = GateSession.open(_read_options(config))
-        except ReliabilityError as error:
-            raise pytest.UsageError(str(error)) from error
+        config.stash[_SESSION] = GateSession.open(_read_options(config))
     return config.stash[_SESSION]
 
 
@@ -106,26 +104,44 @@ def _read_options(config: pytest.Config) -> Options:
     )
 
 
-def _claim_name(markers: list[pytest.Mark], where: str) -> str | None:
-    """The claim a test states, or None for a test that states none."""
-    names = [mark.args[0] for mark in markers if mark.name == "claim" and mark.args]
-    if len(names) > 1:
-        raise pytest.UsageError(f"{where}: a test states one claim, got {names}")
-    return names[0] if names else None
+def _claim_name(definition: pytest.Item) -> str | None:
+    """The claim a test states, or None for a test that states none.
+
+    Raises:
+        UsageError: It states several, or the mark has no name.
+    """
+    marks = list(definition.iter_markers("claim"))
+    if not marks:
+        return None
+    if len(marks) > 1 or len(marks[0].args) != 1:
+        raise UsageError(
+            where=definition.nodeid,
+            what="a test states exactly one claim, by name",
+            got=[mark.args for mark in marks],
+            next='write @claim("name") once',
+        )
+    return str(marks[0].args[0])
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Turn a claim into one case per model, recipe, task and bound."""
-    name = _claim_name(list(metafunc.definition.iter_markers("claim")), metafunc.definition.nodeid)
-    if name is None or "case" not in metafunc.fixturenames:
+    if "case" not in metafunc.fixturenames or not metafunc.definition.get_closest_marker("claim"):
         return
-    session = _session(metafunc.config)
-    session.claims.add(name)
     try:
-        cases = session.plan.cases(name)
+        metafunc.parametrize("case", [_parameter(case) for case in _cases(metafunc)])
     except ReliabilityError as error:
-        raise pytest.UsageError(str(error)) from error
-    metafunc.parametrize("case", [_parameter(case) for case in cases])
+        # Raised here, pytest would show it once per module and with a traceback.
+        metafunc.config.stash.setdefault(_FAULT, error)
+        metafunc.parametrize("case", [])
+
+
+def _cases(metafunc: pytest.Metafunc) -> list[Case]:
+    name = _claim_name(metafunc.definition)
+    session = _session(metafunc.config)
+    if name is None:
+        return []
+    session.claims.add(name)
+    return session.plan.cases(name)
 
 
 def _parameter(case: Case) -> Any:
@@ -137,19 +153,30 @@ def _parameter(case: Case) -> Any:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Before anything is deselected: every recipe is judged, and on a full run every bound is used."""
-    if _SESSION not in config.stash:
-        return
-    session = config.stash[_SESSION]
     # A claim without a case leaves one placeholder behind that pytest would skip;
     # nothing may be skipped silently, and the checks below say what went unjudged.
     items[:] = [item for item in items if _is_real(item)]
     items.sort(key=_position)
-    if any(Path(str(argument).partition("::")[0]).suffix == ".py" for argument in config.args):
+    fault = config.stash.get(_FAULT, None) or _incomplete(config)
+    if fault is None:
         return
+    items.clear()
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[_PROPERTY] = str(fault)
+        return
+    raise pytest.UsageError(str(fault)) from fault
+
+
+def _incomplete(config: pytest.Config) -> ReliabilityError | None:
+    """What a run of whole folders would leave unjudged."""
+    names_files = any(Path(str(argument).partition("::")[0]).suffix == ".py" for argument in config.args)
+    if _SESSION not in config.stash or names_files:
+        return None
     try:
-        session.check_complete()
+        config.stash[_SESSION].check_complete()
     except ReliabilityError as error:
-        raise pytest.UsageError(str(error)) from error
+        return error
+    return None
 
 
 def _is_real(item: pytest.Item) -> bool:
@@ -250,6 +277,12 @@ class RunReporter:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._log: RunLog | None = None
+        self._fault: str | None = None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """A worker that could not collect says why; all workers say the same."""
+        self._fault = self._fault or getattr(node, "workeroutput", {}).get(_PROPERTY)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep a finished case's record, on disk at once so that a crash loses nothing."""
@@ -259,14 +292,19 @@ class RunReporter:
                     self._log = RunLog.start(_read_options(self._config))
                 self._log.add(record)
 
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the report of whatever has been judged."""
+        if self._fault is not None:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
         if self._log is not None:
-            ended = int(exitstatus) in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+            ended = int(session.exitstatus) in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
             self._log.finish(_session(self._config), ended=ended)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """A few lines at the end, and where the report is."""
+        if self._fault is not None:
+            terminalreporter.write_line(f"ERROR: {self._fault}", red=True)
         if self._log is None or self._config.get_verbosity() < 0:
             return
         terminalreporter.section("reliability")

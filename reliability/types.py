@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -159,14 +160,14 @@ class Embeddings:
     groups: I64
     ids: Strings
 
-    @property
+    @cached_property
     def cosines(self) -> F64:
         """[N, C] float64 cosine of each picture and class."""
         image = self.image.astype(np.float64)
         norm = np.linalg.norm(image, axis=1, keepdims=True)
         return (image / np.where(norm > 0, norm, 1.0)) @ self.text.astype(np.float64).T
 
-    @property
+    @cached_property
     def logits(self) -> F64:
         """[N, C] float64 cosines times the logit scale."""
         return self.logit_scale * self.cosines

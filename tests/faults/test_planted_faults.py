@@ -1,0 +1,82 @@
+"""Faults planted into a real candidate must break gates; none may pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from reliability.data.registry import open_data
+from reliability.evaluate.cache import Cache
+from reliability.evaluate.engine import Engine
+from reliability.models.spec import parse_model
+from reliability.quant.recipe import parse_recipe
+from reliability.stats.noninferiority import relation_outcome
+
+Fault = Callable[[Any], None]
+PICTURES = 400
+
+
+def _weights_times_one_and_a_half(clip: Any) -> None:
+    for name, parameter in clip.visual.state_dict().items():
+        if name.endswith("weight") and parameter.ndim >= 2:
+            parameter.mul_(1.5)
+
+
+def _two_channels_swapped(clip: Any) -> None:
+    """Swap the two output channels of the last projection that differ most in size."""
+    weight = clip.visual.proj.linear.weight
+    size = weight.abs().sum(1)
+    first, second = int(size.argmax()), int(size.argmin())
+    weight[[first, second]] = weight[[second, first]].clone()
+
+
+def _heads_of_the_last_block_swapped(clip: Any) -> None:
+    weight = clip.visual.transformer.resblocks[-1].attn.v_proj.weight
+    weight.copy_(weight.roll(32, dims=0))
+
+
+def _bias_dropped(clip: Any) -> None:
+    clip.visual.transformer.resblocks[0].mlp.c_fc.bias.zero_()
+
+
+FAULTS = {
+    "weights times 1.5": _weights_times_one_and_a_half,
+    "two channels swapped": _two_channels_swapped,
+    "heads swapped": _heads_of_the_last_block_swapped,
+    "bias dropped": _bias_dropped,
+}
+
+
+@pytest.fixture(scope="module")
+def cache_root(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return tmp_path_factory.mktemp("faults")
+
+
+def _flip_outcome(cache_root: Any, name: str) -> str:
+    """Outcome of the embedded agreement gate (at most 5 % of answers change) for a W8A8 candidate."""
+    engine = Engine(Cache(cache_root / name), open_data("scenes", limit=PICTURES))
+    pair = engine.pair(parse_model("zoo:scenes-clean"), parse_recipe("w8a8-minmax"), engine.data.task("id"))
+    return relation_outcome("at_most", pair.harm("flip_rate").candidate, 0.05)
+
+
+def test_the_candidate_without_a_fault_holds(cache_root: Any) -> None:
+    assert _flip_outcome(cache_root, "sound") == "holds"
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_planted_fault_breaks_a_gate(fault: Fault, cache_root: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from reliability.evaluate import candidates
+
+    prepare = candidates.prepare
+
+    def spoiled(*arguments: Any, **settings: Any) -> Any:
+        clip = prepare(*arguments, **settings)
+        with torch.no_grad():
+            fault(clip)
+        return clip
+
+    monkeypatch.setattr(candidates, "prepare", spoiled)
+    assert _flip_outcome(cache_root, fault.__name__) == "broken"
