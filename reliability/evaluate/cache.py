@@ -72,10 +72,7 @@ class Cache:
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise CacheError(
-                where=str(root), what="the cache folder cannot be created", got=error.strerror,
-                next="name a writable folder with --cache-dir",
-            ) from error  # fmt: skip
+            raise _unusable(root, "the cache folder cannot be created", error) from error
 
     def get(self, jobs: Sequence[Job]) -> list[Arrays]:
         """Fetch or compute several entries, returned in the order given.
@@ -112,19 +109,22 @@ class Cache:
         """Hold an entry's lock; yields False when it is taken and ``blocking`` is not asked for."""
         from filelock import FileLock, Timeout
 
-        path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.with_suffix(".lock"), timeout=_LOCK_TIMEOUT_S if blocking else 0)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except Timeout as timeout:
             if not blocking:
                 yield False
                 return
             raise CacheError(
-                where=str(path), what=f"waited {_LOCK_TIMEOUT_S:.0f} s for another process to compute this entry",
+                where=str(path),
+                what=f"waited {_LOCK_TIMEOUT_S:.0f} s for another process to compute this entry",
                 got=f"lock {path.with_suffix('.lock').name} is still held",
                 next="see whether that process hangs; end it and run again",
-            ) from timeout  # fmt: skip
+            ) from timeout
+        except OSError as error:
+            raise _unusable(path, "the cache entry cannot be locked", error) from error
         try:
             yield True
         finally:
@@ -136,6 +136,8 @@ class Cache:
             blob = path.read_bytes()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise _unusable(path, "the cache entry cannot be read", error) from error
         start = len(_MAGIC) + _DIGEST_BYTES
         body = blob[start:]
         if blob[: len(_MAGIC)] != _MAGIC or blob[len(_MAGIC) : start] != hashlib.sha256(body).digest():
@@ -157,10 +159,16 @@ class Cache:
                 Path(partial).unlink(missing_ok=True)
                 raise
         except OSError as error:
-            raise CacheError(
-                where=str(path), what="the cache entry cannot be written", got=error.strerror,
-                next="free space, or name another folder with --cache-dir",
-            ) from error  # fmt: skip
+            raise _unusable(path, "the cache entry cannot be written", error) from error
+
+
+def _unusable(path: Path, what: str, error: OSError) -> CacheError:
+    return CacheError(
+        where=str(path),
+        what=what,
+        got=error.strerror,
+        next="free space or mend its permissions, or name another folder with --cache-dir",
+    )
 
 
 def _pack(arrays: Arrays, payload: Mapping[str, Any]) -> bytes:

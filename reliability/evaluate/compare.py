@@ -91,7 +91,8 @@ def _check_same_pictures(task: str, first: Embeddings, second: Embeddings) -> No
     if len(first.ids) == len(second.ids) and (first.ids == second.ids).all():
         return
     same = min(len(first.ids), len(second.ids))
-    at = int(np.argmax(first.ids[:same] != second.ids[:same])) if same else 0
+    differ = np.flatnonzero(first.ids[:same] != second.ids[:same])
+    at = int(differ[0]) if len(differ) else same
     raise DataError(
         where=f"task {task}, row {at}",
         what="reference and candidate do not hold the same pictures in the same order",

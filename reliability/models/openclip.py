@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from reliability.errors import ModelError
@@ -62,26 +60,36 @@ def load_model(spec: ModelSpec) -> ClipModel:
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
-    """Read weights from safetensors, or from a torch file with ``weights_only``."""
+    """Read weights from safetensors, or from a torch file with ``weights_only``.
+
+    Raises:
+        ModelError: The file cannot be read, needs code to be read, or holds no state dict.
+    """
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, _unpickling_error()) as error:
-        raise ModelError(
-            where=str(path),
-            what="the checkpoint cannot be read",
-            got=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-            next="fetch it again; only safetensors and weights_only torch files are read",
-        ) from error
-    state = state.get("state_dict", state)
+        is_safetensors = path.suffix == ".safetensors"
+        state = load_file(path) if is_safetensors else torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # A damaged torch file makes the unpickler raise nearly any type.
+        raise _bad_checkpoint(path, "the checkpoint cannot be read", error) from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(_is_weight(*item) for item in state.items()):
+        raise _bad_checkpoint(path, "the checkpoint holds no state dict of tensors", type(state).__name__)
     return {key.removeprefix("module."): value for key, value in state.items()}
 
 
-def _unpickling_error() -> type[Exception]:
-    import pickle
+def _is_weight(key: object, value: object) -> bool:
+    return isinstance(key, str) and isinstance(value, torch.Tensor)
 
-    return pickle.UnpicklingError
+
+def _bad_checkpoint(path: Path, what: str, got: object) -> ModelError:
+    # Only the first sentence: torch's goes on to recommend loading the file with code.
+    text = f"{type(got).__name__}: {str(got).partition('. ')[0]}" if isinstance(got, Exception) else got
+    return ModelError(
+        where=str(path),
+        what=what,
+        got=text,
+        next="fetch it again; only safetensors, and torch files of plain tensors, are read",
+    )
 
 
 def _load_state(clip: Any, state: dict[str, torch.Tensor], where: str) -> None:
@@ -132,21 +140,48 @@ def _load_open_clip(spec: ModelSpec) -> ClipModel:
 
 
 def _create(spec: ModelSpec) -> tuple[Any, Callable[[Image.Image], torch.Tensor]]:
-    """Build the architecture, with published weights where no checkpoint is given."""
+    """Build the architecture, with published weights where no checkpoint is given.
+
+    A tag named beside a checkpoint still says how its pictures are preprocessed.
+    """
     import open_clip
 
-    pretrained = None if spec.checkpoint is not None else spec.tag
+    published = (open_clip.get_pretrained_cfg(spec.architecture, spec.tag) or {}) if spec.checkpoint else {}
+    _check_activation(spec)
     try:
-        clip, _, preprocess = open_clip.create_model_and_transforms(spec.architecture, pretrained=pretrained)
+        clip, _, preprocess = open_clip.create_model_and_transforms(
+            spec.architecture,
+            pretrained=None if spec.checkpoint is not None else spec.tag,
+            image_mean=published.get("mean"),
+            image_std=published.get("std"),
+            image_interpolation=published.get("interpolation"),
+            image_resize_mode=published.get("resize_mode"),
+        )
     except Exception as error:
         # Hub clients raise many unrelated types when there is no network or no such tag.
         raise ModelError(
             where=f"open_clip:{spec.architecture}/{spec.tag}",
             what="the published weights could not be fetched",
-            got=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+            got=f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}",
             next=_how_to_fetch(spec),
         ) from error
     return clip, preprocess
+
+
+def _check_activation(spec: ModelSpec) -> None:
+    """Weights trained with QuickGELU are wrong under GELU, and open_clip only warns."""
+    import open_clip
+
+    published = open_clip.get_pretrained_cfg(spec.architecture, spec.tag) or {}
+    wanted = bool(published.get("quick_gelu", False))
+    built = bool((open_clip.get_model_config(spec.architecture) or {}).get("quick_gelu", False))
+    if published and wanted and not built:
+        raise ModelError(
+            where=f"open_clip:{spec.architecture}/{spec.tag}",
+            what="these weights were trained with QuickGELU, which this architecture does not use",
+            got=spec.architecture,
+            next=f"name open_clip:{spec.architecture}-quickgelu/{spec.tag}",
+        )
 
 
 def _how_to_fetch(spec: ModelSpec) -> str:
@@ -158,8 +193,3 @@ def _how_to_fetch(spec: ModelSpec) -> str:
         return f"{spec.tag!r} is no tag of {spec.architecture}; known: {tags or 'none'}"
     source = published.get("hf_hub") or published.get("url") or "its publisher"
     return f"on a machine with a network fetch {source}, then name the file with --checkpoint FILE"
-
-
-def normalised(features: torch.Tensor) -> np.ndarray:
-    """Rows to unit length, as float32 NumPy."""
-    return torch.nn.functional.normalize(features.float(), dim=-1).cpu().numpy()

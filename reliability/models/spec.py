@@ -25,6 +25,9 @@ KINDS = {
 }
 """Prefix to what stands behind it."""
 
+_RUN_BY = ("open_clip_torch", "torchvision", "pillow")
+"""Packages whose code decides what a model computes from a picture, apart from torch."""
+
 
 @dataclass(frozen=True)
 class ModelSpec:
@@ -48,11 +51,10 @@ class ModelSpec:
     def identity(self) -> Mapping[str, Any]:
         """What the model computes with, for cache keys: weights and configuration by content."""
         found: dict[str, Any] = {"kind": self.kind, "architecture": self.architecture, "tag": self.tag}
+        found |= {package: version(package) for package in _RUN_BY}
         if self.kind == "zoo":
             config = json.dumps(zoo_config(self.architecture), sort_keys=True)
             found["config"] = hashlib.sha256(config.encode()).hexdigest()
-        else:
-            found["open_clip"] = version("open_clip_torch")
         if self.checkpoint is not None:
             stat = self.checkpoint.stat()
             found["weights"] = file_digest(self.checkpoint, stat.st_size, stat.st_mtime_ns)
@@ -88,8 +90,8 @@ def parse_model(text: str, checkpoint: Path | None = None) -> ModelSpec:
     if kind not in KINDS or not rest:
         raise UsageError(
             where=f"--reference {text}",
-            what="unknown kind of model",
-            got=repr(kind),
+            what="no model name after the colon" if kind in KINDS else "unknown kind of model",
+            got=repr(text),
             next="write " + ", or ".join(KINDS.values()),
         )
     if checkpoint is not None and not checkpoint.is_file():
@@ -97,6 +99,13 @@ def parse_model(text: str, checkpoint: Path | None = None) -> ModelSpec:
             where=f"--checkpoint {checkpoint}",
             what="no such checkpoint file",
             next="name a .safetensors file, or a torch file that loads with weights_only",
+        )
+    if kind == "zoo" and checkpoint is not None:
+        raise UsageError(
+            where=f"--checkpoint {checkpoint}",
+            what="a zoo model has its own weights",
+            got=text,
+            next="leave --checkpoint out, or name the architecture with --reference open_clip:ARCH",
         )
     return _zoo(rest) if kind == "zoo" else _open_clip(text, rest, checkpoint)
 

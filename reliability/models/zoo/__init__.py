@@ -15,8 +15,8 @@ FOLDER = Path(__file__).parent
 
 
 def zoo_names() -> tuple[str, ...]:
-    """Names of the models that are here, sorted."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
+    """Names of the models that are here with configuration and weights, sorted."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.json") if path.with_suffix(".safetensors").exists()))
 
 
 def zoo_config(name: str) -> dict[str, Any]:
