@@ -184,10 +184,10 @@ def _is_real(item: pytest.Item) -> bool:
     return not states_claim or _case(item) is not None
 
 
-def _position(item: pytest.Item) -> tuple[int, str]:
-    """Claims run grouped by model and recipe, other tests first and in their own order."""
+def _position(item: pytest.Item) -> tuple[str, str]:
+    """Claims run grouped by model, recipe and task; other tests first and in their own order."""
     case = _case(item)
-    return (0, "") if case is None else (1, case.worker_group)
+    return ("", "") if case is None else (case.worker_group, case.task.name)
 
 
 def _case(item: pytest.Item) -> Case | None:

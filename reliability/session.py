@@ -8,7 +8,6 @@ import platform
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,10 @@ from reliability.evaluate.engine import Engine
 from reliability.metrics.registry import all_metrics
 from reliability.metrics.scores import SCORES
 from reliability.models.spec import ModelSpec, parse_model
-from reliability.quant.recipe import FP32
+from reliability.quant.recipe import FP32, Recipe
 from reliability.report.markdown import write_report
 from reliability.report.terminal import summary_lines
+from reliability.versions import installed
 
 DEFAULT_REFERENCE = "zoo:scenes-clean"
 DEFAULT_THRESHOLDS = Path("thresholds/embedded.toml")
@@ -83,6 +83,7 @@ class GateSession:
     default_run: bool
     claims: set[str] = field(default_factory=set)
     _floors_checked: set[str] = field(default_factory=set)
+    _last: tuple[tuple[ModelSpec, Recipe, str], Pair] | None = None
 
     @classmethod
     def open(cls, options: Options) -> GateSession:
@@ -114,7 +115,11 @@ class GateSession:
     def pair(self, case: Case) -> Pair:
         """Both models on a case's task, once the reference is known to be worth comparing with."""
         self._check_floors(case.model)
-        return self.engine.pair(case.model, case.recipe, case.task)
+        asked = (case.model, case.recipe, case.task.name)
+        # Cases are ordered so that those of one task follow one another.
+        if self._last is None or self._last[0] != asked:
+            self._last = (asked, self.engine.pair(case.model, case.recipe, case.task))
+        return self._last[1]
 
     def check_complete(self) -> None:
         """Every recipe is judged by something; on a default run every bound meets a case.
@@ -153,7 +158,7 @@ class GateSession:
             "device": self.options.device,
             "torch_threads": self.options.threads,
             "bootstrap": {"replicates": REPLICATES, "seed": 0},
-            "versions": {name: version(name) for name in _RECORDED_VERSIONS},
+            "versions": {name: installed(name) for name in _RECORDED_VERSIONS},
             "code": code_version(""),
             "python": platform.python_version(),
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -18,6 +17,7 @@ from reliability.evaluate.compare import Pair, Side
 from reliability.models.spec import ModelSpec
 from reliability.quant.recipe import FP32, Recipe
 from reliability.types import Embeddings, Part, PromptSet, Task
+from reliability.versions import installed
 
 if TYPE_CHECKING:
     from reliability.evaluate.candidates import Candidates
@@ -72,7 +72,7 @@ class Engine:
         embeddings are shared.
         """
         applied = recipe if recipe.quantizes(tower) else FP32
-        settings = {"device": self.device.partition(":")[0], "threads": self.threads, "torch": version("torch")}
+        settings = {"device": self.device.partition(":")[0], "threads": self.threads, "torch": installed("torch")}
         found: dict[str, Any] = {
             "kind": kind,
             "model": dict(model.identity),

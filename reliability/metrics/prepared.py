@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -67,7 +68,13 @@ class PerImage:
         """Values [B] under integer image weights [B, N]."""
         _require_shapes(weights, self.sizes)
         counts = np.asarray(weights[0], dtype=np.float64)
-        return self.finish(counts @ self.statistics / counts.sum(axis=1, keepdims=True))
+        # A column of ones totals the weights in the same pass over them.
+        sums = counts @ self._with_ones
+        return self.finish(sums[:, :-1] / sums[:, -1:])
+
+    @cached_property
+    def _with_ones(self) -> F64:
+        return np.column_stack([self.statistics, np.ones(len(self.statistics))])
 
 
 def mean_of(values: F64) -> PerImage:

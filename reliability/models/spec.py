@@ -12,12 +12,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from reliability.errors import ModelError, UsageError
 from reliability.models.zoo import FOLDER, zoo_config, zoo_names, zoo_weights
+from reliability.versions import installed
 
 KINDS = {
     "zoo": "zoo:NAME, an embedded model",
@@ -51,7 +51,7 @@ class ModelSpec:
     def identity(self) -> Mapping[str, Any]:
         """What the model computes with, for cache keys: weights and configuration by content."""
         found: dict[str, Any] = {"kind": self.kind, "architecture": self.architecture, "tag": self.tag}
-        found |= {package: version(package) for package in _RUN_BY}
+        found |= {package: installed(package) for package in _RUN_BY}
         if self.kind == "zoo":
             config = json.dumps(zoo_config(self.architecture), sort_keys=True)
             found["config"] = hashlib.sha256(config.encode()).hexdigest()
