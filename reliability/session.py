@@ -71,6 +71,7 @@ class GateSession:
     """What one process of a run works with.
 
     Attributes:
+        device: Where this process computes.
         claims: Names of the claims that were collected.
         default_run: Whether recipes and data are those the threshold file is for,
             so that a bound which meets nothing is a mistake.
@@ -80,6 +81,7 @@ class GateSession:
     thresholds: ThresholdFile
     plan: Plan
     data: DataSet
+    device: str
     default_run: bool
     claims: set[str] = field(default_factory=set)
     _floors_checked: set[str] = field(default_factory=set)
@@ -105,12 +107,12 @@ class GateSession:
                 next="list recipes under [run] in the threshold file, or name them with --recipes",
             )  # fmt: skip
         plan = Plan(thresholds, models, recipes, data.tasks)
-        return cls(options, thresholds, plan, data, default_run=options.recipes is None)
+        return cls(options, thresholds, plan, data, _device(options), default_run=options.recipes is None)
 
     @cached_property
     def engine(self) -> Engine:
         """Made on first use: collecting cases touches no cache."""
-        return Engine(Cache(self.options.cache_folder), self.data, _device(self.options), self.options.threads)
+        return Engine(Cache(self.options.cache_folder), self.data, self.device, self.options.threads)
 
     def pair(self, case: Case) -> Pair:
         """Both models on a case's task, once the reference is known to be worth comparing with."""
@@ -174,13 +176,25 @@ def _check_distinct(models: tuple[ModelSpec, ...]) -> None:
 
 
 def _device(options: Options) -> str:
-    """Worker k takes GPU k modulo their number."""
-    if options.device != "cuda":
-        return options.device
+    """The device of this process: of several GPUs, worker k takes GPU k modulo their number.
+
+    Raises:
+        UsageError: No such device here.
+    """
+    if options.device == "cpu":
+        return "cpu"
     import torch
 
-    number = int(options.worker.removeprefix("gw") or 0)
-    return f"cuda:{number % max(1, torch.cuda.device_count())}"
+    kind, _, index = options.device.partition(":")
+    count = torch.cuda.device_count()
+    if kind != "cuda" or not (index.isdecimal() or not index) or int(index or 0) >= count:
+        raise UsageError(
+            where=f"--torch-device {options.device}",
+            what="no such device on this machine",
+            got=f"{count} CUDA devices",
+            next="use cpu, cuda or cuda:N with N below that number",
+        )
+    return options.device if index else f"cuda:{int(options.worker.removeprefix('gw') or 0) % count}"
 
 
 @dataclass

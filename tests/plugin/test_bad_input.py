@@ -26,6 +26,7 @@ OPTIONS = {
     ),
     "unknown data": (["--data", "sceens"], "scenes"),
     "empty data folder": (["--data", "webdataset:."], "no shards"),
+    "unknown device": (["--torch-device", "gpu"], "no such device"),
     "model named twice": (["--reference", "zoo:scenes-clean", "--reference", "zoo:scenes-clean"], "twice"),
 }
 
