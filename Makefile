@@ -16,7 +16,7 @@ gate-photos: $(STAMP)   ## the same on photographs: make gate-photos DATA=webdat
 	  --data $(or $(DATA),torchvision:CIFAR10) --thresholds thresholds/photos.toml $(ARGS)
 
 test: $(STAMP)          ## unit, plugin and fault tests
-	$(BIN)/pytest tests -n $(WORKERS) $(ARGS)
+	$(BIN)/pytest tests reliability --doctest-modules -n $(WORKERS) $(ARGS)
 
 lint: $(STAMP)          ## style, types, and the direction of imports
 	$(BIN)/ruff check .

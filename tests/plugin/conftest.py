@@ -16,8 +16,6 @@ from reliability.evaluate.engine import Engine
 from reliability.models.spec import parse_model
 from reliability.quant.recipe import parse_recipe
 
-pytest_plugins = ["pytester"]
-
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = ROOT / "suites"
 
