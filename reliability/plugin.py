@@ -146,8 +146,7 @@ def _cases(metafunc: pytest.Metafunc) -> list[Case]:
 
 def _parameter(case: Case) -> Any:
     weight = pytest.mark.gate if case.bound.gate else pytest.mark.observed
-    marks = [weight, pytest.mark.xdist_group(case.worker_group)]
-    return pytest.param(case, id=case.id, marks=marks)
+    return pytest.param(case, id=case.id, marks=weight)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -269,6 +268,27 @@ def _shape_report(report: pytest.TestReport, case: Case, verdict: Verdict, *, fa
     else:
         report.outcome = "skipped"
         report.wasxfail = f"observed: {verdict.outcome}"
+
+
+def scheduler_by_candidate(config: pytest.Config, log: Any) -> Any:
+    """An xdist scheduler that keeps the cases of one model and recipe on one worker.
+
+    Candidates are loaded once that way. xdist's own ``loadgroup`` writes groups into
+    node ids, which pytest 9 no longer lets it do.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    try:
+        groups = _session(config).plan.worker_groups()
+    except ReliabilityError:
+        return None  # The workers meet the same error and report it once.
+
+    class ByCandidate(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            found = [group for start, group in groups.items() if f"[{start}" in nodeid]
+            return max(found, key=len, default=nodeid)
+
+    return ByCandidate(config, log)
 
 
 class RunReporter:

@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from reliability.claims.bounds import ThresholdFile
 from reliability.claims.cases import Case, Plan, choose_recipes
 from reliability.claims.judge import check_floor
@@ -111,7 +113,12 @@ class GateSession:
 
     @cached_property
     def engine(self) -> Engine:
-        """Made on first use: collecting cases touches no cache."""
+        """Made on first use: collecting cases touches no cache.
+
+        NumPy's matrix products get as many threads as torch, since their number can
+        move a last bit, and must not follow from ``-n`` or from the machine.
+        """
+        threadpool_limits(self.options.threads)
         return Engine(Cache(self.options.cache_folder), self.data, self.device, self.options.threads)
 
     def pair(self, case: Case) -> Pair:

@@ -1,10 +1,11 @@
-"""Spread the suites over workers so that cases of one model and recipe share one."""
+"""Spread the suites over workers so that the cases of one model and recipe share one."""
 
 import pytest
 
+from reliability.plugin import scheduler_by_candidate
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_configure(config: pytest.Config) -> None:
-    """Make ``-n N`` alone mean ``-n N --dist loadgroup``; a ``--dist`` that was asked for stays."""
-    if getattr(config.option, "dist", "no") == "load":
-        config.option.dist = "loadgroup"
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | None:
+    """Schedule by candidate under plain ``-n N``; a ``--dist`` that was asked for stays."""
+    return scheduler_by_candidate(config, log) if config.getoption("dist") == "load" else None

@@ -94,6 +94,11 @@ class Plan:
         """Names of the cases of every claim that the threshold file speaks of."""
         return {case.name for claim in {bound.claim for bound in self.thresholds.bounds} for case in self.cases(claim)}
 
+    def worker_groups(self) -> dict[str, str]:
+        """How the ids of a model's and recipe's cases start, and the group they form."""
+        pairs = [(model.name, recipe.name) for model in self.models for recipe in self.recipes]
+        return {f"{model}-{recipe}-": f"{model}/{recipe}" for model, recipe in pairs}
+
     def check_recipes_matched(self, claims: Iterable[str]) -> None:
         """Every recipe of the run must be judged by something.
 

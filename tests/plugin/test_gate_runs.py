@@ -42,7 +42,7 @@ def test_a_destroyed_candidate_is_stopped_and_the_report_names_the_broken_claims
 def test_workers_change_neither_verdicts_nor_figures(gate: Gate) -> None:
     recipes = "fp32,w8a8-minmax"
     alone = gate("--recipes", recipes)
-    shared = gate("--recipes", recipes, "-n2", "--dist=loadgroup")
+    shared = gate("--recipes", recipes, "-n2")
     assert shared.status == alone.status == pytest.ExitCode.OK, shared.output
     assert shared.figures() == alone.figures()
     assert shared.record["complete"]
