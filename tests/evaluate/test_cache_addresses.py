@@ -88,7 +88,7 @@ def other_code(world: World) -> None:
 
 
 def other_torch(world: World) -> None:
-    world.patch.setattr(engine_module, "version", lambda _: "9.9")
+    world.patch.setattr(engine_module, "installed", lambda _: "9.9")
 
 
 @pytest.mark.parametrize(

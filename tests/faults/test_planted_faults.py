@@ -28,17 +28,22 @@ def _weights_times_one_and_a_half(clip: Any) -> None:
             parameter.mul_(1.5)
 
 
-def _colour_channels_swapped(clip: Any) -> None:
+def _red_and_blue_swapped(clip: Any) -> None:
     weight = clip.visual.conv1.weight
-    weight.copy_(weight.flip(1))
+    weight[:, [0, 2]] = weight[:, [2, 0]].clone()
 
 
 def _two_channels_swapped(clip: Any) -> None:
-    """Swap two of 128 output channels of the patch embedding, the largest and the smallest."""
-    weight = clip.visual.conv1.weight
-    size = weight.abs().flatten(1).sum(1)
-    first, second = int(size.argmax()), int(size.argmin())
-    weight[[first, second]] = weight[[second, first]].clone()
+    """Swap the largest and the smallest output channel of every layer, as a wrong packing would.
+
+    In a single layer it goes unnoticed: swapping two of the patch embedding's 128
+    channels changes about 1.5 % of the answers, less than the gate allows.
+    """
+    for name, weight in clip.visual.state_dict().items():
+        if name.endswith("weight") and weight.ndim >= 2:
+            size = weight.abs().flatten(1).sum(1)
+            first, second = int(size.argmax()), int(size.argmin())
+            weight[[first, second]] = weight[[second, first]].clone()
 
 
 def _heads_of_the_last_block_swapped(clip: Any) -> None:
@@ -48,7 +53,7 @@ def _heads_of_the_last_block_swapped(clip: Any) -> None:
 
 FAULTS = {
     "weights times 1.5": _weights_times_one_and_a_half,
-    "colour channels swapped": _colour_channels_swapped,
+    "red and blue swapped": _red_and_blue_swapped,
     "two channels swapped": _two_channels_swapped,
     "heads swapped": _heads_of_the_last_block_swapped,
 }
