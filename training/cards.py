@@ -31,6 +31,11 @@ _SOURCES = {
     "scenes-web": "Scenes with web-like captions: words missing and wrong, a large pool seen a few times.",
     "photos": "CIFAR-10's train split, captions from its class names and templates.",
 }
+_EVALUATED_ON = {
+    "scenes-clean": "the embedded scenes",
+    "scenes-web": "the embedded scenes",
+    "photos": "CIFAR-10's test split",
+}
 
 
 def _rows(name: str, data: DataSet, engine: Engine) -> list[list[Any]]:
@@ -67,11 +72,11 @@ def write_card(name: str, data: DataSet, engine: Engine) -> Path:
 {len(config["token_ids"])} tokens of CLIP's vocabulary.
 - Weights: float16 safetensors, {size_mib:.1f} MiB.
 - Training: {training["pictures"]:,} captioned pictures, {training["steps"]:,} steps of \
-{training["batch"]}, seed {training["seed"]}, {training["seconds"] / 60:.0f} minutes on one CPU thread, \
+{training["batch"]}, seed {training["seed"]}, {training["seconds"] / 60:.0f} minutes on a busy two-core CPU, \
 torch {training["torch"]}. Reproduce with `make zoo ARGS="{name}"`.
 - Watched while training on a split that no suite evaluates; nothing was tuned on evaluation pictures.
 
-FP32 figures, measured by `python -m training.cards {name}` on `{data.name}`; intervals are
+FP32 figures, measured by `python -m training.cards {name}` on {_EVALUATED_ON[training["source"]]}; intervals are
 percentile bootstrap over pictures. Negative signed ECE means underconfident, positive overconfident.
 
 {table}
