@@ -97,7 +97,7 @@ class GateSession:
             ReliabilityError: An option, the threshold file or the data is at fault.
         """
         known = {"metric": [metric.name for metric in all_metrics()], "score": list(SCORES)}
-        thresholds = load_thresholds(options.thresholds or options.root / DEFAULT_THRESHOLDS, known)
+        thresholds = load_thresholds(_short(options.thresholds or options.root / DEFAULT_THRESHOLDS), known)
         data = open_data(options.data, root=options.data_root, limit=options.limit)
         models = tuple(parse_model(text, options.checkpoint) for text in options.references or (DEFAULT_REFERENCE,))
         _check_distinct(models)
@@ -172,6 +172,11 @@ class GateSession:
             "python": platform.python_version(),
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         }
+
+
+def _short(path: Path) -> Path:
+    """The path as a person here would write it, so that messages and reports name no home folder."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _check_distinct(models: tuple[ModelSpec, ...]) -> None:
