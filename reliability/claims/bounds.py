@@ -139,10 +139,6 @@ class ThresholdFile:
         _refuse_rivals(found, lambda f: (f.task, f.metric, f.score, f.relation), f"reference {model}")
         return found
 
-    def covers_recipe(self, recipe: str) -> bool:
-        """Whether any bound's recipe pattern matches."""
-        return any(_any_match(bound.applies.recipe, recipe) for bound in self.bounds)
-
     def unmatched(self, used: Iterable[Bound]) -> tuple[Bound, ...]:
         """Bounds that judged nothing, given those that did; on a full run each is an error."""
         seen = set(used)

@@ -66,12 +66,6 @@ def test_bounds_that_judged_nothing_are_told(make_bound: Make) -> None:
     assert file.unmatched([used, idle]) == ()
 
 
-def test_a_recipe_that_no_pattern_knows_is_told(make_bound: Make) -> None:
-    file = file_of(make_bound(applies=Scope(recipe=("w8a8-*",))))
-    assert file.covers_recipe("w8a8-percentile")
-    assert not file.covers_recipe("w4a4-minmax")
-
-
 def test_floors_are_found_by_model_and_never_twice(make_bound: Make) -> None:
     both_sides = file_of(make_bound(), floors=(floor(1), floor(2, "at_most")))
     assert [f.index for f in both_sides.floors_for(MODEL)] == [1, 2]
