@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from reliability.errors import DataError, UsageError
 from reliability.metrics import registry
+from reliability.metrics.answers import read_answers
 from reliability.metrics.calibration import reliability_bins
 from reliability.metrics.scores import get_score
 from reliability.stats.bootstrap import interval, paired_replicates
@@ -61,6 +62,11 @@ class Pair:
             UndefinedMetricError: The metric has no value on these pictures.
         """
         chosen = registry.get(metric)
+        if chosen.weighted is None or chosen.kind not in _INPUTS:
+            raise UsageError(
+                where=f"metric {metric}", what="no interval can be given for this metric, so no bound can judge it",
+                got=f"a metric of kind {chosen.kind}", next=f"choose one of {', '.join(sorted(judgeable_metrics()))}",
+            )  # fmt: skip
         inputs = _INPUTS[chosen.kind](self, score)
         sizes = tuple(len(column) for column in inputs.strata)
         statistics: list[Weighted] = [chosen.weighted(*inputs.reference), chosen.weighted(*inputs.candidate)]
@@ -123,6 +129,14 @@ def _grouped(pair: Pair, score: str) -> _Inputs:
     )
 
 
+def _selective(pair: Pair, score: str) -> _Inputs:
+    _no_score(pair, score)
+    first, second = pair.reference.part, pair.candidate.part
+    both = [read_answers("confidence", part.logits, part.labels) for part in (first, second)]
+    columns = [(answers.confidence, answers.correct) for answers in both]
+    return _Inputs(columns[0], columns[1], (first.labels,))
+
+
 def _agreement(pair: Pair, score: str) -> _Inputs:
     _no_score(pair, score)
     first, second = pair.reference.part, pair.candidate.part
@@ -147,10 +161,16 @@ def _separation(pair: Pair, score: str) -> _Inputs:
 
 _INPUTS: Mapping[str, Callable[[Pair, str], _Inputs]] = {
     "classification": _classification,
+    "selective": _selective,
     "grouped": _grouped,
     "agreement": _agreement,
     "separation": _separation,
 }
+
+
+def judgeable_metrics() -> tuple[str, ...]:
+    """Names of the metrics that a bound can judge: those with an interval on an embedded task."""
+    return tuple(m.name for m in registry.all_metrics() if m.weighted is not None and m.kind in _INPUTS)
 
 
 def _no_details(_: Pair) -> Mapping[str, Any]:

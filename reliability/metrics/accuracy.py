@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from reliability.metrics.answers import Answers
 from reliability.metrics.prepared import PerImage, mean_of
-from reliability.metrics.probabilities import is_correct
 from reliability.metrics.registry import register
-from reliability.types import F64, I64
 
 
 @register("classification", direction="higher", low=0.0, high=1.0, unit="fraction")
-def top1(logits: F64, labels: I64) -> PerImage:
+def top1(answers: Answers) -> PerImage:
     """Share of images whose largest logit is the label's.
 
     Args:
@@ -27,4 +26,4 @@ def top1(logits: F64, labels: I64) -> PerImage:
     >>> top1([[2.0, 1.0], [0.0, 3.0], [5.0, 4.0]], [0, 1, 1])
     0.6666666666666666
     """
-    return mean_of(is_correct(logits, labels).astype(np.float64))
+    return mean_of(answers.correct.astype(np.float64))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from reliability.metrics.answers import Answers
 from reliability.metrics.prepared import PerImage, mean_of
-from reliability.metrics.probabilities import predictions
 from reliability.metrics.registry import register
-from reliability.types import F64, I64
 
 
 @register("agreement", direction="lower", low=0.0, high=1.0, unit="fraction")
-def flip_rate(reference_logits: F64, candidate_logits: F64, labels: I64) -> PerImage:  # noqa: ARG001
+def flip_rate(reference: Answers, candidate: Answers) -> PerImage:
     """Share of images whose predicted class changes from reference to candidate.
 
     Args:
@@ -28,4 +27,4 @@ def flip_rate(reference_logits: F64, candidate_logits: F64, labels: I64) -> PerI
     >>> flip_rate([[1.0, 0.0], [1.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]], [0, 0])
     0.5
     """
-    return mean_of((predictions(reference_logits) != predictions(candidate_logits)).astype(np.float64))
+    return mean_of((reference.predicted != candidate.predicted).astype(np.float64))

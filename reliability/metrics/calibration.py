@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reliability.errors import UsageError
-from reliability.metrics.checks import read_classification
+from reliability.metrics.answers import Answers, read_answers
 from reliability.metrics.prepared import PerImage, mean_of
-from reliability.metrics.probabilities import confidence, is_correct, log_softmax, softmax
 from reliability.metrics.registry import register
 from reliability.types import F64, I64
 
@@ -18,7 +17,7 @@ ECE_BINS = 15
 
 
 @register("classification", direction="lower", low=0.0, high=1.0, unit="fraction")
-def ece(logits: F64, labels: I64) -> PerImage:
+def ece(answers: Answers) -> PerImage:
     """Expected calibration error of the top label, 15 equal-width bins.
 
     The mean over images of the absolute gap between mean confidence and
@@ -43,14 +42,13 @@ def ece(logits: F64, labels: I64) -> PerImage:
     >>> round(ece([[0.0, 0.0], [0.0, 0.0]], [0, 0]), 3)
     0.5
     """
-    height = confidence(logits)
-    gaps = height - is_correct(logits, labels)
-    members = _bin_of(height, ECE_BINS)[:, None] == np.arange(ECE_BINS)
+    gaps = answers.confidence - answers.correct
+    members = _bin_of(answers.confidence, ECE_BINS)[:, None] == np.arange(ECE_BINS)
     return PerImage(members * gaps[:, None], lambda means: np.abs(means).sum(axis=1))
 
 
 @register("classification", direction="neither", low=-1.0, high=1.0, unit="fraction")
-def signed_ece(logits: F64, labels: I64) -> PerImage:
+def signed_ece(answers: Answers) -> PerImage:
     """Mean confidence minus accuracy: negative is underconfident, positive overconfident.
 
     Args:
@@ -67,11 +65,11 @@ def signed_ece(logits: F64, labels: I64) -> PerImage:
     >>> signed_ece([[0.0, 0.0], [0.0, 0.0]], [0, 0])
     -0.5
     """
-    return mean_of(confidence(logits) - is_correct(logits, labels))
+    return mean_of(answers.confidence - answers.correct)
 
 
 @register("classification", direction="lower", low=0.0, high=float("inf"), unit="nats")
-def nll(logits: F64, labels: I64) -> PerImage:
+def nll(answers: Answers) -> PerImage:
     """Mean negative log-likelihood of the label, in nats.
 
     Args:
@@ -88,11 +86,11 @@ def nll(logits: F64, labels: I64) -> PerImage:
     >>> nll([[0.0, 800.0]], [0])
     800.0
     """
-    return mean_of(-log_softmax(logits)[np.arange(len(labels)), labels])
+    return mean_of(answers.surprise)
 
 
 @register("classification", direction="lower", low=0.0, high=2.0, unit="squared probability")
-def brier(logits: F64, labels: I64) -> PerImage:
+def brier(answers: Answers) -> PerImage:
     """Brier score: squared distance of the probabilities to the label, summed over classes.
 
     Args:
@@ -112,9 +110,7 @@ def brier(logits: F64, labels: I64) -> PerImage:
     >>> brier([[0.0, 0.0]], [0])
     0.5
     """
-    misses = softmax(logits)
-    misses[np.arange(len(labels)), labels] -= 1.0
-    return mean_of(np.square(misses).sum(axis=1))
+    return mean_of(answers.brier)
 
 
 @dataclass(frozen=True)
@@ -148,13 +144,12 @@ def reliability_bins(logits: ArrayLike, labels: ArrayLike, bins: int = ECE_BINS)
     """
     if bins < 1:
         raise UsageError(where="reliability_bins: bins", what="bins must be positive", got=bins, next="pass 15")
-    scores, codes = read_classification("reliability_bins", logits, labels)
-    height = confidence(scores)
-    place = _bin_of(height, bins)
+    answers = read_answers("reliability_bins", logits, labels)
+    place = _bin_of(answers.confidence, bins)
     counts = np.bincount(place, minlength=bins)
     with np.errstate(invalid="ignore"):
-        mean_confidence = np.bincount(place, height, minlength=bins) / counts
-        accuracy = np.bincount(place, is_correct(scores, codes), minlength=bins) / counts
+        mean_confidence = np.bincount(place, answers.confidence, minlength=bins) / counts
+        accuracy = np.bincount(place, answers.correct, minlength=bins) / counts
     return ReliabilityBins(counts, mean_confidence, accuracy)
 
 

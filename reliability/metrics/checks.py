@@ -53,7 +53,7 @@ def read_numbers(metric: str, argument: str, values: ArrayLike, ndim: int) -> ND
 def read_finite(metric: str, argument: str, values: ArrayLike, ndim: int) -> F64:
     """Read finite numbers as float64; the first NaN or infinity is named."""
     array = read_numbers(metric, argument, values, ndim).astype(np.float64)
-    _refuse(
+    refuse(
         metric,
         argument,
         array,
@@ -70,9 +70,9 @@ def read_integers(metric: str, argument: str, values: ArrayLike, low: int, high:
     with np.errstate(invalid="ignore"):
         whole = np.isfinite(array) & (array == np.floor(array))
         outside = (array < low) | (array >= (2**62 if high is None else high))
-    _refuse(metric, argument, array, ~whole, "every number must be whole", "pass integer codes")
+    refuse(metric, argument, array, ~whole, "every number must be whole", "pass integer codes")
     allowed = f"at least {low}" if high is None else f"in {low}..{high - 1}"
-    _refuse(
+    refuse(
         metric,
         argument,
         array,
@@ -86,70 +86,31 @@ def read_integers(metric: str, argument: str, values: ArrayLike, low: int, high:
 def read_logits(metric: str, argument: str, values: ArrayLike) -> F64:
     """Read finite logits or cosines [N, C] with at least two classes."""
     logits = read_finite(metric, argument, values, 2)
+    require_classes(metric, argument, logits)
+    return logits
+
+
+def refuse(
+    metric: str, argument: str, array: NDArray[Any], bad: NDArray[np.bool_], rule: str, next: str, first_row: int = 0
+) -> None:
+    """Raise for the first ``bad`` element of an array whose rows count from ``first_row``."""
+    if bad.any():
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        row, *rest = first
+        place = ", ".join(map(str, [row + first_row, *rest]))
+        raise undefined(metric, f"{argument}[{place}]", rule, array[first], next)
+
+
+def require_classes(metric: str, argument: str, logits: NDArray[Any]) -> None:
+    """Refuse [N, C] with fewer than two classes."""
     if logits.shape[1] < 2:
         raise undefined(
             metric, argument, "one class leaves nothing to choose", f"shape {logits.shape}", "pass all class columns"
         )
-    return logits
 
 
-def read_classification(metric: str, /, logits: ArrayLike, labels: ArrayLike) -> tuple[F64, I64]:
-    """Logits [N, C] and labels [N] in 0..C-1."""
-    scores = read_logits(metric, "logits", logits)
-    codes = read_integers(metric, "labels", labels, 0, scores.shape[1])
-    _require_same_length(metric, logits=scores, labels=codes)
-    return scores, codes
-
-
-def read_grouped(metric: str, /, logits: ArrayLike, labels: ArrayLike, groups: ArrayLike) -> tuple[F64, I64, I64]:
-    """Logits [N, C], labels [N] in 0..C-1 and groups [N], each 0 or more."""
-    scores, codes = read_classification(metric, logits, labels)
-    members = read_integers(metric, "groups", groups, 0)
-    _require_same_length(metric, logits=scores, groups=members)
-    return scores, codes, members
-
-
-def read_agreement(
-    metric: str, /, reference_logits: ArrayLike, candidate_logits: ArrayLike, labels: ArrayLike
-) -> tuple[F64, F64, I64]:
-    """Logits of both models [N, C], and labels [N] that may be -1: agreement needs no truth."""
-    reference = read_logits(metric, "reference_logits", reference_logits)
-    candidate = read_logits(metric, "candidate_logits", candidate_logits)
-    codes = read_integers(metric, "labels", labels, -1, reference.shape[1])
-    _require_same_length(metric, reference_logits=reference, candidate_logits=candidate, labels=codes)
-    if reference.shape != candidate.shape:
-        raise undefined(
-            metric,
-            "candidate_logits",
-            "both models must score the same classes",
-            f"{reference.shape[1]} and {candidate.shape[1]} classes",
-            "use one prompt set for both models",
-        )
-    return reference, candidate, codes
-
-
-def read_separation(metric: str, /, scores_id: ArrayLike, scores_ood: ArrayLike) -> tuple[F64, F64]:
-    """Scores [N] and [M] of familiar and unfamiliar images, not all of one value."""
-    inside = read_finite(metric, "scores_id", scores_id, 1)
-    outside = read_finite(metric, "scores_ood", scores_ood, 1)
-    if min(inside.min(), outside.min()) == max(inside.max(), outside.max()):
-        raise undefined(
-            metric,
-            "scores_id[0] and all others",
-            "constant scores rank nothing",
-            f"{inside[0]} for every image",
-            "look for saturation: a score rounded or squashed to one value",
-        )
-    return inside, outside
-
-
-def _refuse(metric: str, argument: str, array: NDArray[Any], bad: NDArray[np.bool_], rule: str, next: str) -> None:
-    if bad.any():
-        first = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise undefined(metric, f"{argument}[{', '.join(map(str, first))}]", rule, array[first], next)
-
-
-def _require_same_length(metric: str, **arrays: NDArray[Any]) -> None:
+def require_same_length(metric: str, **arrays: NDArray[Any]) -> None:
+    """Refuse arrays of different lengths, which cannot be partners row by row."""
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise undefined(

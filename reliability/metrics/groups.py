@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 
+from reliability.metrics.answers import Answers
 from reliability.metrics.checks import undefined
 from reliability.metrics.prepared import PerImage
-from reliability.metrics.probabilities import is_correct
 from reliability.metrics.registry import register
 from reliability.types import F64, I64
 
 
 @register("grouped", direction="higher", low=0.0, high=1.0, unit="fraction")
-def worst_group_accuracy(logits: F64, labels: I64, groups: I64) -> PerImage:
+def worst_group_accuracy(answers: Answers, groups: I64) -> PerImage:
     """Accuracy of the group with the lowest one.
 
     Args:
@@ -37,11 +37,11 @@ def worst_group_accuracy(logits: F64, labels: I64, groups: I64) -> PerImage:
     >>> worst_group_accuracy([[1.0, 0.0]] * 3, [0, 0, 1], [0, 1, 1])
     0.5
     """
-    return _by_group(is_correct(logits, labels).astype(np.float64), groups, lambda rates: rates.min(axis=1))
+    return _by_group(answers.correct.astype(np.float64), groups, lambda rates: rates.min(axis=1))
 
 
 @register("grouped", direction="lower", low=0.0, high=1.0, unit="fraction")
-def group_gap(logits: F64, labels: I64, groups: I64) -> PerImage:
+def group_gap(answers: Answers, groups: I64) -> PerImage:
     """Accuracy of the best group minus that of the worst.
 
     Args:
@@ -62,9 +62,7 @@ def group_gap(logits: F64, labels: I64, groups: I64) -> PerImage:
         raise undefined(
             "group_gap", "groups[0] and all others", "a gap needs two groups", groups[0], "check the group column"
         )
-    return _by_group(
-        is_correct(logits, labels).astype(np.float64), groups, lambda rates: rates.max(axis=1) - rates.min(axis=1)
-    )
+    return _by_group(answers.correct.astype(np.float64), groups, lambda rates: rates.max(axis=1) - rates.min(axis=1))
 
 
 def _by_group(correct: F64, groups: I64, summarise: Callable[[F64], F64]) -> PerImage:

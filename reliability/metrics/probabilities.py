@@ -1,23 +1,10 @@
-"""Predictions, confidences and log-probabilities from logits, safe for logits of any size."""
+"""Probabilities and their logarithms from logits, safe for logits of any size."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from reliability.types import F64, I64
-
-
-def predictions(logits: F64) -> I64:
-    """[N] the class with the largest logit; a tie goes to the lowest class number."""
-    classes: I64 = logits.argmax(axis=1)
-    return classes
-
-
-def is_correct(logits: F64, labels: I64) -> NDArray[np.bool_]:
-    """[N] whether the predicted class is the label."""
-    correct: NDArray[np.bool_] = predictions(logits) == labels
-    return correct
+from reliability.types import F64
 
 
 def log_softmax(logits: F64) -> F64:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reliability.metrics.prepared import I32, Ranked, rank_split
-from reliability.metrics.probabilities import confidence, is_correct
 from reliability.metrics.registry import register
-from reliability.types import F64, I64
+from reliability.types import F64
 
 
-@register("classification", direction="lower", low=0.0, high=1.0, unit="fraction")
-def aurc(logits: F64, labels: I64) -> Ranked:
+@register("selective", direction="lower", low=0.0, high=1.0, unit="fraction")
+def aurc(confidence: F64, correct: NDArray[np.bool_]) -> Ranked:
     """Area under the risk-coverage curve: mean error rate over cutoffs on confidence.
 
     The mean over images of the error rate among all images at least as confident.
 
     Args:
-        logits: [N, C], after the logit scale.
-        labels: [N] in 0..C-1.
+        confidence: [N] higher = more confident, such as the largest probability.
+        correct: [N] whether the answer is right; booleans, or 0 and 1.
 
     Raises:
-        UndefinedMetricError: Empty, non-finite or mismatched input, or labels outside 0..C-1.
+        UndefinedMetricError: Empty, non-finite or mismatched input.
 
     Conventions:
         A cutoff accepts every image that reaches it, so images tied in confidence share
@@ -31,10 +31,10 @@ def aurc(logits: F64, labels: I64) -> Ranked:
         Geifman & El-Yaniv, Selective Classification for Deep Neural Networks, 2017.
         Departure: tied images count as one step, where the paper orders them one by one.
 
-    >>> aurc([[3.0, 0.0], [2.0, 0.0]], [0, 1])
+    >>> aurc([0.9, 0.6], [True, False])
     0.25
     """
-    return rank_split(confidence(logits), is_correct(logits, labels), _mean_risk)
+    return rank_split(confidence, correct, _mean_risk)
 
 
 def _mean_risk(right: I32, wrong: I32) -> F64:

@@ -43,16 +43,13 @@ def test_flips_count_in_both_directions():
 
 def test_aurc_by_hand():
     # Most confident right, then wrong, then right: error rates 0, 1/2, 1/3 at the three cutoffs.
-    logits = [[3.0, 0.0], [2.0, 0.0], [1.0, 0.0]]
-    assert aurc(logits, [0, 1, 0]) == pytest.approx((0 + 1 / 2 + 1 / 3) / 3)
+    assert aurc([0.9, 0.8, 0.7], [True, False, True]) == pytest.approx((0 + 1 / 2 + 1 / 3) / 3)
 
 
 def test_images_tied_in_confidence_share_one_error_rate_in_any_order():
-    logits = [[2.0, 0.0]] * 4
-    assert aurc(logits, [0, 0, 1, 1]) == aurc(logits, [1, 1, 0, 0]) == 0.5
+    assert aurc([0.7] * 4, [1, 1, 0, 0]) == aurc([0.7] * 4, [0, 0, 1, 1]) == 0.5
 
 
 def test_a_model_that_is_always_right_or_wrong_has_an_extreme_aurc():
-    logits = [[3.0, 0.0], [1.0, 0.0]]
-    assert aurc(logits, [0, 0]) == 0.0
-    assert aurc(logits, [1, 1]) == 1.0
+    assert aurc([0.9, 0.6], [True, True]) == 0.0
+    assert aurc([0.9, 0.6], [False, False]) == 1.0

@@ -41,14 +41,25 @@ def test_one_decorated_function_is_a_new_metric(monkeypatch):
     monkeypatch.setattr(registry, "_METRICS", dict(registry._METRICS))
 
     @registry.register("classification", direction="lower", low=0.0, high=1.0, unit="fraction")
-    def label_wins(logits, labels):
-        """Share of images whose label beats class 0."""
-        return mean_of((logits[np.arange(len(labels)), labels] > logits[:, 0]).astype(float))
+    def first_or_second(answers):
+        """Share of images whose label is among the two likeliest."""
+        return mean_of((answers.rank < 2).astype(float))
 
-    assert label_wins([[1, 2], [3, 4]], [0, 1]) == 0.5
-    assert registry.get("label_wins").summary == "Share of images whose label beats class 0."
-    with pytest.raises(UndefinedMetricError, match="label_wins is undefined"):
-        label_wins([[1, 2]], [2])
+    assert first_or_second([[1, 2, 3], [1, 2, 3]], [0, 1]) == 0.5
+    assert registry.get("first_or_second").summary == "Share of images whose label is among the two likeliest."
+    with pytest.raises(UndefinedMetricError, match="first_or_second is undefined"):
+        first_or_second([[1, 2]], [2])
+
+
+def test_several_metrics_of_one_kind_are_measured_in_one_reading():
+    logits, labels = [[1.0, 2.0], [3.0, 0.0]], [1, 1]
+    together = registry.measure(["nll", "top1"], logits, labels)
+    assert together == {name: registry.get(name).fn(logits, labels) for name in ("nll", "top1")}
+
+
+def test_metrics_of_different_kinds_cannot_be_measured_together():
+    with pytest.raises(UsageError, match="the same inputs"):
+        registry.measure(["top1", "auroc"], [[1.0, 2.0]], [0])
 
 
 def test_a_metric_that_ends_up_non_finite_is_an_error_not_a_number():

@@ -51,7 +51,7 @@ def test_areas_agree_with_scikit_learn(decimals):
 def test_ranking_metrics_equal_their_oracles_on_heavily_tied_scores(oracles, inside, outside):
     if len({*inside, *outside}) > 1:
         for metric in (auroc, fpr95, aupr_in, aupr_out):
-            assert metric(inside, outside) == pytest.approx(getattr(oracles, metric.__name__)(inside, outside))
+            assert metric(inside, outside) == pytest.approx(oracles[metric.__name__](inside, outside))
 
 
 def test_fpr95_by_hand():

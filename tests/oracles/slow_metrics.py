@@ -59,8 +59,8 @@ def brier(logits, labels):
     return total / len(labels)
 
 
-def aurc(logits, labels):
-    judged, total = _judged(logits, labels), 0.0
+def aurc(confidence, correct):
+    judged, total = list(zip(confidence, correct, strict=True)), 0.0
     for cutoff, _ in judged:
         accepted = [a for c, a in judged if c >= cutoff]
         total += 1 - sum(accepted) / len(accepted)
