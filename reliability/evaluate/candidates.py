@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
+from reliability.errors import ModelError
 from reliability.evaluate.cache import Arrays
 from reliability.evaluate.embed import embed_images, embed_prompts
 from reliability.models.openclip import ClipModel, load_model
@@ -25,6 +26,8 @@ class Candidates:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._references: dict[ModelSpec, ClipModel] = {}
+        # Without a network a hub client retries for some 15 s before it gives up: once is enough.
+        self._unloadable: dict[ModelSpec, ModelError] = {}
         # One candidate at a time: cases that share a recipe run in a row.
         self._candidate: tuple[ModelSpec, Recipe, Any] | None = None
         torch.set_num_threads(engine.threads)
@@ -48,8 +51,14 @@ class Candidates:
         return {name: value.detach().cpu().numpy() for name, value in prepared.state_dict().items()}
 
     def _reference(self, model: ModelSpec) -> ClipModel:
+        if model in self._unloadable:
+            raise self._unloadable[model].with_traceback(None)
         if model not in self._references:
-            loaded = load_model(model)
+            try:
+                loaded = load_model(model)
+            except ModelError as error:
+                self._unloadable[model] = error
+                raise
             loaded.clip.to(self._engine.device)
             self._references[model] = loaded
         return self._references[model]

@@ -202,3 +202,21 @@ def test_a_warm_cache_needs_neither_torch_nor_pictures(
         "reads": 0,
         "heavy": [],
     }
+
+
+def test_a_reference_that_cannot_be_loaded_is_tried_once(
+    engine: Engine, data: DataSet, tiny: ModelSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reliability.evaluate import candidates
+
+    tried: list[ModelSpec] = []
+
+    def unreachable(spec: ModelSpec) -> None:
+        tried.append(spec)
+        raise ModelError(where=spec.name, what="the published weights could not be fetched", next="fetch them")
+
+    monkeypatch.setattr(candidates, "load_model", unreachable)
+    for _ in range(3):
+        with pytest.raises(ModelError, match="could not be fetched"):
+            engine.pair(tiny, FP32, data.task("id"))
+    assert tried == [tiny]
