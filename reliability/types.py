@@ -203,6 +203,7 @@ class Comparison:
         n: Images that entered.
         seed: Of the resampling.
         details: What a report needs to draw it, JSON-serialisable.
+        method: How the limits came about, such as ``"Tango score limits"``.
     """
 
     metric: str
@@ -213,3 +214,4 @@ class Comparison:
     n: int
     seed: int
     details: Mapping[str, Any] = field(default_factory=dict)
+    method: str = ""

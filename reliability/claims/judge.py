@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from reliability.claims.bounds import Bound, Floor
-from reliability.claims.wording import allowed, figure_name, fixed, limits, roughly, telling_digits
+from reliability.claims.wording import allowed, basis, figure_name, fixed, limits, roughly, telling_digits
 from reliability.errors import ModelError, UndefinedMetricError
 from reliability.stats.noninferiority import relation_outcome
 from reliability.stats.power import settling_n, smallest_detectable_effect
@@ -61,7 +61,7 @@ class Verdict:
             f"{self.outcome}: {self.case or bound.claim}",
             f"  {figure:{width}}  {what} {show(interval.estimate)}   {limits(interval, show)}   {images}",
             f"  {'allowed':{width}}  {allowed(bound.relation, bound.margin, show)}   {bound.place}: {bound.reason}",
-            f"  reference {show(got.reference.estimate)}, candidate {show(got.candidate.estimate)}, seed {got.seed}",
+            f"  reference {show(got.reference.estimate)}, candidate {show(got.candidate.estimate)}, {basis(got)}",
         ]
         if self.outcome == "inconclusive":
             lines += [f"  {line}" for line in self._undecided(show(self.smallest_effect))]

@@ -18,7 +18,7 @@ SCHEMA = 1
 CaseOutcome = Literal["holds", "broken", "inconclusive", "error"]
 
 _FIGURES = ("reference", "candidate", "harm")
-_MEASURED = (*_FIGURES, "n", "seed", "settles_at_n", "smallest_effect")
+_MEASURED = (*_FIGURES, "n", "seed", "method", "settles_at_n", "smallest_effect")
 _CASE_KEYS = {
     *("case", "claim", "model", "recipe", "task", "metric", "score", "gate", "outcome", "relation", "margin"),
     *("level", "bound", *_MEASURED, "details", "error", "seconds"),
@@ -235,6 +235,7 @@ def _measured(verdict: Verdict) -> dict[str, Any]:
         **{name: _floats(asdict(getattr(got, name))) for name in _FIGURES},
         "n": int(got.n),
         "seed": int(got.seed),
+        "method": got.method,
         "settles_at_n": verdict.settles_at_n,
         "smallest_effect": float(verdict.smallest_effect),
     }
@@ -290,6 +291,7 @@ def _stored_comparison(record: Mapping[str, Any]) -> Comparison:
         score=record["score"],
         n=record["n"],
         seed=record["seed"],
+        method=_text(record["method"]),
         details=record["details"],
         **figures,
     )

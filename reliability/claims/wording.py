@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from reliability.types import Interval, Relation
+from reliability.types import Comparison, Interval, Relation
 
 Show = Callable[[float], str]
 
@@ -69,3 +69,9 @@ def roughly(count: int) -> str:
     """
     step = 10 ** max(0, len(str(count)) - 2)
     return f"{-(-count // step) * step:,}"
+
+
+def basis(comparison: Comparison) -> str:
+    """How the limits came about."""
+    seed = f"seed {comparison.seed}"
+    return f"{comparison.method}, {seed}" if comparison.method else seed

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from reliability.claims.judge import POWER, Verdict
 from reliability.claims.records import CaseResult
-from reliability.claims.wording import allowed, figure_name, limits, roughly, telling_digits
+from reliability.claims.wording import allowed, basis, figure_name, limits, roughly, telling_digits
 from reliability.report.words import Unit, unit_of
 from reliability.types import Interval
 
@@ -97,7 +97,7 @@ def sentence(result: CaseResult) -> str:
     )
     harm = "" if on_candidate else f", harm {signed(show(got.harm.estimate))}"
     bound = allowed(result.bound.relation, result.bound.margin, show)
-    images = f"{got.n:,} images, paired, seed {got.seed}"
+    images = f"{got.n:,} images, paired, {basis(got)}"
     text = f"{values}{harm} ({limits(verdict.judged, show)}), allowed is {bound}; {images}."
     return (
         f"{text} {_what_settles(verdict, unit.harm(verdict.smallest_effect, digits))}"

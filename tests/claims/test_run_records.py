@@ -48,7 +48,7 @@ def run_of(*cases: dict[str, Any], **changes: Any) -> RunRecord:
 def test_a_case_has_the_promised_keys_and_plain_values(record: dict[str, Any]) -> None:
     assert set(record) == {
         *("case", "claim", "model", "recipe", "task", "metric", "score", "gate", "outcome", "relation", "margin"),
-        *("level", "bound", "reference", "candidate", "harm", "n", "seed", "settles_at_n", "smallest_effect"),
+        *("level", "bound", "reference", "candidate", "harm", "n", "seed", "method", "settles_at_n", "smallest_effect"),
         *("details", "error", "seconds"),
     }
     assert record["outcome"] == "holds"
@@ -69,7 +69,7 @@ def test_numpy_numbers_become_plain_ones_that_workers_can_send(
 def test_an_error_has_no_figures_and_counts_as_error(failed: dict[str, Any]) -> None:
     assert failed["outcome"] == "error"
     assert failed["error"] == "one class only"
-    for key in ("reference", "candidate", "harm", "n", "seed", "settles_at_n", "smallest_effect"):
+    for key in ("reference", "candidate", "harm", "n", "seed", "method", "settles_at_n", "smallest_effect"):
         assert failed[key] is None
 
 
