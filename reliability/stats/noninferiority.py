@@ -1,10 +1,11 @@
-"""From an interval to an outcome: what the six relations mean."""
+"""From an interval to an outcome, and from evidence to a p-value: what the six relations mean."""
 
 from __future__ import annotations
 
 import difflib
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 from reliability.errors import UndefinedMetricError, UsageError
 from reliability.types import Interval, Outcome, Relation
@@ -118,6 +119,65 @@ def relation_outcome(relation: Relation, interval: Interval, margin: float) -> O
     if region.inverted:
         inside, outside = outside, inside
     return "holds" if inside else "broken" if outside else "inconclusive"
+
+
+class Evidence(Protocol):
+    """P-values of one-sided hypotheses about one number: normal, bootstrap, score or exact."""
+
+    def p_below(self, value: float) -> float:
+        """P-value of "the truth is ``value`` or more"."""
+        ...
+
+    def p_above(self, value: float) -> float:
+        """P-value of "the truth is ``value`` or less"."""
+        ...
+
+
+def relation_p_value(relation: Relation, evidence: Evidence, margin: float) -> float:
+    """P-value of the hypothesis that a relation does not hold; a small one says that it does.
+
+    ============== ========================= ===================================
+    relation       null hypothesis           test
+    ============== ========================= ===================================
+    not_worse      harm > margin             non-inferiority, one-sided
+    improves       harm >= 0                 superiority, one-sided
+    equivalent     harm outside +-margin     two one-sided, the larger p-value
+    at_least       value < margin            one-sided
+    at_most        value > margin            one-sided
+    differs        harm = 0                  two-sided, twice the smaller p-value
+    ============== ========================= ===================================
+
+    Args:
+        relation: One of the six.
+        evidence: Of harm (positive = worse), or of the candidate's metric for ``at_least``
+            and ``at_most``: ``NormalEvidence``, ``BootstrapEvidence`` or ``TangoEvidence``.
+        margin: See :func:`relation_region`.
+
+    Raises:
+        UndefinedMetricError, UsageError: As :func:`relation_region`, and what the evidence raises.
+
+    Conventions:
+        At most 1 - L exactly where :func:`relation_outcome` says ``holds`` for the interval at
+        level L that the evidence inverts to (``differs``: at most 2 * (1 - L)).
+
+    Source:
+        Schuirmann, 1987, for ``equivalent``. No departure.
+
+    >>> from reliability.stats.evidence import NormalEvidence
+    >>> round(relation_p_value("equivalent", NormalEvidence(0.001, 0.005), 0.01), 4)
+    0.0359
+    """
+    region = relation_region(relation, margin)
+    if region.inverted:
+        return min(1.0, 2.0 * min(evidence.p_below(region.low), evidence.p_above(region.high)))
+    # An end that belongs to the region is no part of the null hypothesis, which begins beyond it.
+    beyond = 0.0 if region.open else math.inf
+    tails = []
+    if math.isfinite(region.high):
+        tails.append(evidence.p_below(math.nextafter(region.high, beyond + region.high)))
+    if math.isfinite(region.low):
+        tails.append(evidence.p_above(math.nextafter(region.low, region.low - beyond)))
+    return max(tails)
 
 
 def _require_finite(**numbers: float) -> None:
