@@ -55,7 +55,7 @@ def _metrics() -> Rows:
 def _scores() -> Rows:
     from reliability.metrics.scores import SCORES
 
-    return [(score.name, score.summary) for score in SCORES.values()]
+    return [(name, SCORES[name].summary) for name in sorted(SCORES)]
 
 
 def _tasks() -> Rows:

@@ -22,9 +22,10 @@ from reliability.data.registry import DataSet, open_data
 from reliability.errors import ThresholdError, UsageError
 from reliability.evaluate.cache import Cache
 from reliability.evaluate.code_version import code_version
-from reliability.evaluate.compare import REPLICATES, Pair, judgeable_metrics
+from reliability.evaluate.compare import Pair, judgeable_metrics
 from reliability.evaluate.engine import Engine
-from reliability.metrics.scores import SCORES
+from reliability.evaluate.limits import REPLICATES
+from reliability.metrics.scores import EMBEDDED, SCORES
 from reliability.models.spec import ModelSpec, parse_model
 from reliability.quant.recipe import FP32, Recipe
 from reliability.report.markdown import write_report
@@ -95,7 +96,8 @@ class GateSession:
         Raises:
             ReliabilityError: An option, the threshold file or the data is at fault.
         """
-        known = {"metric": judgeable_metrics(), "score": list(SCORES)}
+        scores = [score.name for score in SCORES.values() if score.needs <= EMBEDDED]
+        known = {"metric": judgeable_metrics(), "score": scores}
         thresholds = load_thresholds(_short(options.thresholds or options.root / DEFAULT_THRESHOLDS), known)
         data = open_data(options.data, root=options.data_root, limit=options.limit)
         models = tuple(parse_model(text, options.checkpoint) for text in options.references or (DEFAULT_REFERENCE,))
