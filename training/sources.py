@@ -59,7 +59,7 @@ def _scenes(seed: int, count: int, noise: CaptionNoise) -> Pool:
 
 def scenes_clean(seed: int, _: Path) -> Pool:
     """A small curated set: every caption right, every picture seen many times."""
-    return _scenes(seed, 16_000, CLEAN)
+    return _scenes(seed, 8_000, CLEAN)
 
 
 def scenes_web(seed: int, _: Path) -> Pool:
