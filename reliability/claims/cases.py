@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 from reliability.claims.bounds import Bound, ThresholdFile
 from reliability.errors import UsageError
@@ -79,20 +80,44 @@ class Plan:
     used: set[Bound] = field(default_factory=set)
 
     def cases(self, claim: str) -> list[Case]:
-        """Cases of one claim, grouped by model and recipe so that candidates are loaded once."""
-        found = [
+        """Cases of one claim, grouped by model and recipe so that candidates are loaded once.
+
+        Conventions:
+            Claims of improvement are searched for the ones that hold, so they are corrected
+            together: with K of them in the run, each is judged at level 1 - (1 - level) / K.
+            That is the first step of Holm's procedure, taken for all, because a case is judged
+            before the p-values of the others exist; it never errs more often than Holm's.
+        """
+        found = self._found(claim)
+        self.used.update(case.bound for case in found)
+        return [replace(case, bound=self._corrected(case.bound)) for case in found]
+
+    def all_cases(self) -> set[str]:
+        """Names of the cases of every claim that the threshold file speaks of."""
+        return {case.name for claim in self._claims for case in self.cases(claim)}
+
+    @property
+    def _claims(self) -> set[str]:
+        return {bound.claim for bound in self.thresholds.bounds}
+
+    @cached_property
+    def _improvements(self) -> int:
+        """How many cases of the run claim an improvement."""
+        return sum(case.bound.relation == "improves" for claim in self._claims for case in self._found(claim))
+
+    def _corrected(self, bound: Bound) -> Bound:
+        if bound.relation != "improves":
+            return bound
+        return replace(bound, level=1.0 - (1.0 - bound.level) / self._improvements)
+
+    def _found(self, claim: str) -> list[Case]:
+        return [
             Case(claim, model, recipe, task, bound)
             for model in self.models
             for recipe in self.recipes
             for task in self.tasks.values()
             for bound in self.thresholds.bounds_for(claim, model.name, recipe.name, task.name)
         ]
-        self.used.update(case.bound for case in found)
-        return found
-
-    def all_cases(self) -> set[str]:
-        """Names of the cases of every claim that the threshold file speaks of."""
-        return {case.name for claim in {bound.claim for bound in self.thresholds.bounds} for case in self.cases(claim)}
 
     def worker_groups(self) -> dict[str, str]:
         """How the ids of a model's and recipe's cases start, and the group they form."""

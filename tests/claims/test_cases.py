@@ -151,3 +151,14 @@ def test_a_recipe_that_nothing_judges_is_an_error(make_plan: Callable[..., Plan]
 def test_a_plan_without_tasks_judges_nothing(make_plan: Callable[..., Plan]) -> None:
     with pytest.raises(UsageError, match="no bound applies"):
         replace(make_plan({}), tasks={}).check_recipes_matched(["accuracy"])
+
+
+def test_claims_of_improvement_share_their_error_rate_and_others_do_not(make_plan: Callable[..., Plan]) -> None:
+    gain = {"claim": "gain", "relation": "improves", "margin": 0.0}
+    plan = make_plan({}, gain)
+    gains, others = plan.cases("gain"), plan.cases("accuracy")
+    assert len(gains) > 1
+    assert [case.bound.level for case in gains] == pytest.approx([1 - 0.05 / len(gains)] * len(gains))
+    assert [case.bound.level for case in others] == [0.95] * len(others)
+    # What counts as used is the bound as the file has it.
+    assert plan.thresholds.unmatched(plan.used) == ()
