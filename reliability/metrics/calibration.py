@@ -1,22 +1,27 @@
-"""Calibration error and proper scores: does confidence mean what it says?"""
+"""Calibration error by equal-width bins of confidence: does confidence mean what it says?
+
+Each bin of confidence has a gap, its mean confidence minus its accuracy. These
+metrics differ in what they make of the gaps; :func:`reliability_bins` draws them.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from reliability.errors import UsageError
 from reliability.metrics.answers import Answers, read_answers
 from reliability.metrics.prepared import PerImage, mean_of
-from reliability.metrics.registry import register
+from reliability.metrics.temperature import register_with_temperature
 from reliability.types import F64, I64
 
 ECE_BINS = 15
 
 
-@register("classification", direction="lower", low=0.0, high=1.0, unit="fraction")
+@register_with_temperature(direction="lower", low=0.0, high=1.0, unit="fraction")
 def ece(answers: Answers) -> PerImage:
     """Expected calibration error of the top label, 15 equal-width bins.
 
@@ -42,12 +47,83 @@ def ece(answers: Answers) -> PerImage:
     >>> round(ece([[0.0, 0.0], [0.0, 0.0]], [0, 0]), 3)
     0.5
     """
-    gaps = answers.confidence - answers.correct
-    members = _bin_of(answers.confidence, ECE_BINS)[:, None] == np.arange(ECE_BINS)
-    return PerImage(members * gaps[:, None], lambda means: np.abs(means).sum(axis=1))
+    return PerImage(_gaps_by_bin(answers), lambda gaps: np.abs(gaps).sum(axis=1))
 
 
-@register("classification", direction="neither", low=-1.0, high=1.0, unit="fraction")
+@register_with_temperature(direction="lower", low=0.0, high=1.0, unit="fraction")
+def overconfidence(answers: Answers) -> PerImage:
+    """The part of the expected calibration error by which confidence exceeds accuracy.
+
+    Args:
+        logits: [N, C], after the logit scale.
+        labels: [N] in 0..C-1.
+
+    Raises:
+        UndefinedMetricError: As :func:`ece`.
+
+    Conventions:
+        The sum over bins of :func:`ece` with gaps below 0 counted as 0, so
+        ``overconfidence + underconfidence == ece`` and
+        ``overconfidence - underconfidence == signed_ece``. Biased upwards like :func:`ece`.
+
+    >>> overconfidence([[3.0, 3.0], [3.0, 3.0]], [1, 1])
+    0.5
+    """
+    return PerImage(_gaps_by_bin(answers), lambda gaps: np.maximum(gaps, 0.0).sum(axis=1))
+
+
+@register_with_temperature(direction="lower", low=0.0, high=1.0, unit="fraction")
+def underconfidence(answers: Answers) -> PerImage:
+    """The part of the expected calibration error by which accuracy exceeds confidence.
+
+    Args:
+        logits: [N, C], after the logit scale.
+        labels: [N] in 0..C-1.
+
+    Raises:
+        UndefinedMetricError: As :func:`ece`.
+
+    Conventions:
+        As :func:`overconfidence`, of the gaps below 0, as a positive number.
+
+    >>> underconfidence([[3.0, 3.0], [3.0, 3.0]], [0, 0])
+    0.5
+    """
+    return PerImage(_gaps_by_bin(answers), lambda gaps: np.maximum(-gaps, 0.0).sum(axis=1))
+
+
+@register_with_temperature(direction="lower", low=0.0, high=1.0, unit="fraction")
+def mce(answers: Answers) -> PerImage:
+    """Maximum calibration error of the top label: the largest gap of any of 15 equal-width bins.
+
+    Args:
+        logits: [N, C], after the logit scale.
+        labels: [N] in 0..C-1.
+
+    Raises:
+        UndefinedMetricError: As :func:`ece`.
+
+    Conventions:
+        The bins of :func:`ece`. Every bin that holds an image counts, however few it holds,
+        so one image can decide: a bin of one answers 0 or 1. Empty bins count nothing.
+
+    Source:
+        Guo et al., On Calibration of Modern Neural Networks, ICML 2017. No departure.
+
+    >>> mce([[0.0, 0.0], [0.0, 0.0], [999.0, 0.0]], [0, 1, 1])
+    1.0
+    """
+    members = _members(answers).astype(np.float64)
+    return PerImage(np.hstack([_gaps_by_bin(answers), members]), _largest)
+
+
+def _largest(means: F64) -> F64:
+    gaps, share = np.hsplit(np.abs(means), 2)
+    largest: F64 = np.divide(gaps, share, out=np.zeros_like(gaps), where=share > 0.0).max(axis=1)
+    return largest
+
+
+@register_with_temperature(direction="neither", low=-1.0, high=1.0, unit="fraction")
 def signed_ece(answers: Answers) -> PerImage:
     """Mean confidence minus accuracy: negative is underconfident, positive overconfident.
 
@@ -68,49 +144,15 @@ def signed_ece(answers: Answers) -> PerImage:
     return mean_of(answers.confidence - answers.correct)
 
 
-@register("classification", direction="lower", low=0.0, high=float("inf"), unit="nats")
-def nll(answers: Answers) -> PerImage:
-    """Mean negative log-likelihood of the label, in nats.
-
-    Args:
-        logits: [N, C], after the logit scale.
-        labels: [N] in 0..C-1.
-
-    Raises:
-        UndefinedMetricError: Empty, non-finite or mismatched input, or labels outside 0..C-1.
-
-    Conventions:
-        By log-softmax from logits, never as the logarithm of a probability, so a label
-        the model thinks all but impossible costs its true, finite amount.
-
-    >>> nll([[0.0, 800.0]], [0])
-    800.0
-    """
-    return mean_of(answers.surprise)
+def _gaps_by_bin(answers: Answers) -> F64:
+    """[N, 15] each image's confidence minus whether it is right, in the column of its bin."""
+    gaps: F64 = _members(answers) * (answers.confidence - answers.correct)[:, None]
+    return gaps
 
 
-@register("classification", direction="lower", low=0.0, high=2.0, unit="squared probability")
-def brier(answers: Answers) -> PerImage:
-    """Brier score: squared distance of the probabilities to the label, summed over classes.
-
-    Args:
-        logits: [N, C], after the logit scale.
-        labels: [N] in 0..C-1.
-
-    Raises:
-        UndefinedMetricError: Empty, non-finite or mismatched input, or labels outside 0..C-1.
-
-    Conventions:
-        A sum over classes, so it lies in [0, 2]; libraries that average over classes
-        give this divided by C.
-
-    Source:
-        Brier, Verification of forecasts expressed in terms of probability, 1950. No departure.
-
-    >>> brier([[0.0, 0.0]], [0])
-    0.5
-    """
-    return mean_of(answers.brier)
+def _members(answers: Answers) -> NDArray[np.bool_]:
+    members: NDArray[np.bool_] = equal_width_bin(answers.confidence, ECE_BINS)[:, None] == np.arange(ECE_BINS)
+    return members
 
 
 @dataclass(frozen=True)
@@ -145,7 +187,7 @@ def reliability_bins(logits: ArrayLike, labels: ArrayLike, bins: int = ECE_BINS)
     if bins < 1:
         raise UsageError(where="reliability_bins: bins", what="bins must be positive", got=bins, next="pass 15")
     answers = read_answers("reliability_bins", logits, labels)
-    place = _bin_of(answers.confidence, bins)
+    place = equal_width_bin(answers.confidence, bins)
     counts = np.bincount(place, minlength=bins)
     with np.errstate(invalid="ignore"):
         mean_confidence = np.bincount(place, answers.confidence, minlength=bins) / counts
@@ -153,7 +195,8 @@ def reliability_bins(logits: ArrayLike, labels: ArrayLike, bins: int = ECE_BINS)
     return ReliabilityBins(counts, mean_confidence, accuracy)
 
 
-def _bin_of(height: F64, bins: int) -> I64:
+def equal_width_bin(height: NDArray[Any], bins: int) -> I64:
+    """Which bin (k / bins, (k + 1) / bins] each number in 0..1 lies in; 0 lies in the first."""
     # Compared with edges that are each k / bins correctly rounded: the shortcut
     # ceil(confidence * bins) puts values a rounding step above an edge below it.
     edges = np.arange(bins + 1) / bins

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reliability.metrics.answers import Answers, read_answers, require_labels
-from reliability.metrics.checks import read_finite, read_integers, require_same_length, undefined
+from reliability.metrics.checks import read_finite, read_integers, refuse, require_same_length, undefined
+from reliability.metrics.matches import Matches, match
 from reliability.types import F64, I64
 
 Kind = Literal[
@@ -30,8 +31,11 @@ Kind = Literal[
     "paired_scores",
     "features",
     "paired_features",
+    "maps",
     "retrieval",
+    "corruptions",
     "robustness",
+    "shift",
 ]
 
 
@@ -125,23 +129,30 @@ def read_paired_features(
     return reference, candidate
 
 
+def read_maps(metric: str, /, maps: ArrayLike) -> tuple[F64]:
+    """Feature maps [N, H, W, D], one [H, W] per image and channel, or [N, H, W]; not all zero."""
+    try:
+        axes = np.ndim(maps)
+    except (TypeError, ValueError, RuntimeError):
+        axes = 4  # The reader says why it is no array.
+    return (_read_features(metric, "maps", maps, 3 if axes == 3 else 4),)
+
+
 def read_retrieval(
-    metric: str, /, image_features: ArrayLike, text_features: ArrayLike, image_of_text: ArrayLike
-) -> tuple[F64, F64, I64]:
-    """Image features [N, D], text features [T, D], and for each text the row of its image."""
+    metric: str, /, image_features: ArrayLike, image_ids: ArrayLike, text_features: ArrayLike, image_of_text: ArrayLike
+) -> tuple[Matches]:
+    """Image features [N, D] and their ids [N], text features [T, D], and for each text the id of its image [T].
+
+    Ids are whole numbers or names, each image's its own. No feature is all zero.
+    """
     image = _read_features(metric, "image_features", image_features)
     text = _read_features(metric, "text_features", text_features)
-    owner = read_integers(metric, "image_of_text", image_of_text, 0, len(image))
-    require_same_length(metric, text_features=text, image_of_text=owner)
-    if image.shape[1] != text.shape[1]:
-        raise undefined(
-            metric,
-            "text_features",
-            "images and texts must share one space",
-            f"{image.shape[1]} and {text.shape[1]} dimensions",
-            "pass the projected features of both towers",
-        )
-    return image, text, owner
+    return (match(metric, image, image_ids, text, image_of_text),)
+
+
+def read_corruptions(metric: str, /, correct: ArrayLike) -> tuple[F64]:
+    """Right answers (0 or 1) to N images under K corruptions at S severities [N, K, S]."""
+    return (_read_marks(metric, "correct", correct, 3),)
 
 
 def read_robustness(
@@ -166,6 +177,23 @@ def read_robustness(
     return noisy, plain, base, base_plain
 
 
+def read_shift(
+    metric: str, /, correct: ArrayLike, clean: ArrayLike, fit_clean: ArrayLike, fit_shifted: ArrayLike
+) -> tuple[F64, F64, F64, F64]:
+    """Right answers (0 or 1) to shifted [N] and to clean [M] images, and accuracies [F] of other models on both.
+
+    The other models' accuracies lie strictly between 0 and 1.
+    """
+    marks, plain = _read_marks(metric, "correct", correct, 1), _read_marks(metric, "clean", clean, 1)
+    fit = {"fit_clean": fit_clean, "fit_shifted": fit_shifted}
+    rates = {name: read_finite(metric, name, values, 1) for name, values in fit.items()}
+    require_same_length(metric, **rates)
+    for name, values in rates.items():
+        outside = (values <= 0.0) | (values >= 1.0)
+        refuse(metric, name, values, outside, "accuracies to fit on lie between 0 and 1", "leave out extreme models")
+    return marks, plain, rates["fit_clean"], rates["fit_shifted"]
+
+
 def _read_marks(metric: str, argument: str, values: ArrayLike, ndim: int) -> F64:
     marks = read_finite(metric, argument, values, ndim)
     wrong = (marks != 0.0) & (marks != 1.0)
@@ -177,8 +205,8 @@ def _read_marks(metric: str, argument: str, values: ArrayLike, ndim: int) -> F64
     return marks
 
 
-def _read_features(metric: str, argument: str, values: ArrayLike) -> F64:
-    features = read_finite(metric, argument, values, 2)
+def _read_features(metric: str, argument: str, values: ArrayLike, ndim: int = 2) -> F64:
+    features = read_finite(metric, argument, values, ndim)
     if not features.any():
         raise undefined(
             metric,
@@ -234,7 +262,10 @@ KINDS: Mapping[Kind, Signature] = {
     "paired_scores": Signature(read_paired_scores),
     "features": Signature(read_features),
     "paired_features": Signature(read_paired_features),
+    "maps": Signature(read_maps),
     "retrieval": Signature(read_retrieval),
+    "corruptions": Signature(read_corruptions),
     "robustness": Signature(read_robustness),
+    "shift": Signature(read_shift),
 }
 """Every kind of metric, by name; a new one is a name above, a reader and a line here."""

@@ -1,4 +1,4 @@
-"""The two mechanisms behind every metric: means over images, and counts by rank.
+"""What every metric becomes once its data is read, and the commonest case: means over images.
 
 A metric reads its data once and becomes a :class:`Prepared`, which turns image
 weights into values. Weights are counts: how often each image occurs in a
@@ -18,11 +18,11 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, hstack, issparse
 
 from reliability.errors import UsageError
-from reliability.types import F64, I64
+from reliability.types import F64
 
-I32 = NDArray[np.int32]
 Weights = NDArray[Any]
 
 
@@ -48,7 +48,8 @@ class PerImage:
     """A metric that is a function of weighted means over images.
 
     Attributes:
-        statistics: [N, K] float64 sufficient statistics of each image.
+        statistics: [N, K] float64 sufficient statistics of each image; sparse where a metric
+            has many columns, such as some for each class, and an image touches few of them.
         finish: Weighted means [B, K] to values [B].
 
     Conventions:
@@ -56,25 +57,27 @@ class PerImage:
         metric has no value; the interval then refuses it.
     """
 
-    statistics: F64
+    statistics: F64 | csr_array
     finish: Callable[[F64], F64]
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """The number of images, once."""
-        return (len(self.statistics),)
+        return (self.statistics.shape[0],)
 
     def __call__(self, *weights: Weights) -> F64:
         """Values [B] under integer image weights [B, N]."""
-        _require_shapes(weights, self.sizes)
+        require_shapes(weights, self.sizes)
         counts = np.asarray(weights[0], dtype=np.float64)
-        # A column of ones totals the weights in the same pass over them.
-        sums = counts @ self._with_ones
+        with np.errstate(over="ignore"):  # a sum beyond the range of floats becomes infinite, and is refused as such
+            # A column of ones totals the weights in the same pass over them.
+            sums = counts @ self._with_ones
         return self.finish(sums[:, :-1] / sums[:, -1:])
 
     @cached_property
-    def _with_ones(self) -> F64:
-        return np.column_stack([self.statistics, np.ones(len(self.statistics))])
+    def _with_ones(self) -> F64 | csr_array:
+        columns = [self.statistics, np.ones((*self.sizes, 1))]
+        return hstack(columns, format="csr") if issparse(self.statistics) else np.hstack(columns)
 
 
 def mean_of(values: F64) -> PerImage:
@@ -83,99 +86,35 @@ def mean_of(values: F64) -> PerImage:
 
 
 @dataclass(frozen=True)
-class Side:
-    """The images that count as positive, or as negative, in order of score.
+class Apart:
+    """A metric of several sets of images, each measured by itself.
 
     Attributes:
-        source: Which weight matrix holds these images.
-        rows: Their columns in it, best score first.
-        reached: [L + 1] how many of them score at or above each of the L levels,
-            best level first, after a leading 0 for "above all".
+        parts: One for each set, in the order of the weights.
+        finish: Their values, [B] each, to values [B].
     """
 
-    source: int
-    rows: I64
-    reached: I64
+    parts: tuple[Prepared, ...]
+    finish: Callable[..., F64]
 
-    def counts(self, weights: tuple[Weights, ...]) -> I32:
-        """Drawn images at or above each level, [L + 1, B]."""
-        # Image-major order makes both gathers copies of whole rows. int32 keeps counts exact.
-        drawn = np.take(np.asarray(weights[self.source]).T, self.rows, axis=0)
-        running = np.zeros((len(drawn) + 1, drawn.shape[1]), dtype=np.int32)
-        np.cumsum(drawn, axis=0, dtype=np.int32, out=running[1:])
-        return np.take(running, self.reached, axis=0)
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """A metric of the counts of positives and negatives above every score level.
-
-    Attributes:
-        sizes: Number of images behind each weight matrix.
-        positive, negative: The two sides, on common levels.
-        finish: Counts [L + 1, B] of each side, first row 0 and last row the totals,
-            to values [B].
-
-    Conventions:
-        Equal scores form one level, so ties are never broken by order.
-    """
-
-    sizes: tuple[int, ...]
-    positive: Side
-    negative: Side
-    finish: Callable[[I32, I32], F64]
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes of the parts in turn."""
+        return tuple(n for part in self.parts for n in part.sizes)
 
     def __call__(self, *weights: Weights) -> F64:
         """Values [B] under integer image weights, one matrix [B, N] for each size."""
-        _require_shapes(weights, self.sizes)
-        return self.finish(self.positive.counts(weights), self.negative.counts(weights))
+        require_shapes(weights, self.sizes)
+        left = iter(weights)
+        return self.finish(*(part(*(next(left) for _ in part.sizes)) for part in self.parts))
 
 
-def rank_separation(
-    positive: F64, negative: F64, finish: Callable[[I32, I32], F64], *, swapped: bool = False, corners: bool = False
-) -> Ranked:
-    """Rank positives [N] against negatives [M], each with its own weight matrix.
+def require_shapes(weights: tuple[Weights, ...], sizes: tuple[int, ...]) -> None:
+    """Refuse weights that are not one matrix [B, N] for each of ``sizes``.
 
-    Args:
-        positive, negative: Scores, higher = more positive.
-        finish: See :class:`Ranked`.
-        swapped: Whether the weights come as (negative, positive).
-        corners: Whether ``finish`` needs only the corners of the ROC curve.
+    Raises:
+        UsageError: Naming both shapes.
     """
-    sizes = (len(negative), len(positive)) if swapped else (len(positive), len(negative))
-    levels = np.unique(np.concatenate([positive, negative]))[::-1]
-    if corners:
-        levels = _corners(levels, np.isin(levels, positive), np.isin(levels, negative))
-    first = _side(int(swapped), np.arange(len(positive)), positive, levels)
-    second = _side(int(not swapped), np.arange(len(negative)), negative, levels)
-    return Ranked(sizes, first, second, finish)
-
-
-def _corners(levels: F64, has_positive: NDArray[np.bool_], has_negative: NDArray[np.bool_]) -> F64:
-    """The levels where the ROC curve can turn, whatever the weights.
-
-    Through a run of levels with images of one side only, the curve is straight.
-    """
-    mixed = has_positive & has_negative
-    turns = has_positive[:-1] != has_positive[1:]
-    corners: F64 = levels[np.append(mixed[:-1] | mixed[1:] | turns, True)]
-    return corners
-
-
-def rank_split(scores: F64, is_positive: NDArray[np.bool_], finish: Callable[[I32, I32], F64]) -> Ranked:
-    """Rank the positives among [N] images against the rest, under one weight matrix."""
-    levels = np.unique(scores)[::-1]
-    yes, no = np.flatnonzero(is_positive), np.flatnonzero(~is_positive)
-    return Ranked((len(scores),), _side(0, yes, scores[yes], levels), _side(0, no, scores[no], levels), finish)
-
-
-def _side(source: int, rows: I64, scores: F64, levels: F64) -> Side:
-    order = np.argsort(-scores, kind="stable")
-    below = np.searchsorted(scores[order][::-1], levels, side="left")
-    return Side(source, rows[order], np.concatenate([[0], len(scores) - below]))
-
-
-def _require_shapes(weights: tuple[Weights, ...], sizes: tuple[int, ...]) -> None:
     got = tuple(np.shape(w) for w in weights)
     if tuple(shape[1:] for shape in got) != tuple((n,) for n in sizes):
         expected = ", ".join(f"[B, {n}]" for n in sizes)

@@ -1,13 +1,27 @@
-"""Selective classification: are the images a model is unsure of the ones it gets wrong?"""
+"""Selective classification: are the images a model is unsure of the ones it gets wrong?
+
+Everywhere: a cutoff accepts every image at least as confident, so images tied in
+confidence are accepted together and the order of rows cannot matter. The share
+accepted is the coverage, the error rate among them the risk.
+"""
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import xlogy
 
-from reliability.metrics.prepared import I32, Ranked, rank_split
+from reliability.metrics.ranked import I32, Ranked, corners, rank_split
 from reliability.metrics.registry import register
 from reliability.types import F64
+
+COVERAGE = 0.8
+"""Where ``accuracy_at_coverage`` reads the curve: the model abstains on one image in five."""
+
+RISK = Fraction(1, 20)
+"""The error rate that ``coverage_at_risk`` allows."""
 
 
 @register("selective", direction="lower", low=0.0, high=1.0, unit="fraction")
@@ -28,7 +42,7 @@ def aurc(confidence: F64, correct: NDArray[np.bool_]) -> Ranked:
         one error rate and the order of rows cannot matter.
 
     Source:
-        Geifman & El-Yaniv, Selective Classification for Deep Neural Networks, 2017.
+        Geifman & El-Yaniv, Selective Classification for Deep Neural Networks, NeurIPS 2017.
         Departure: tied images count as one step, where the paper orders them one by one.
 
     >>> aurc([0.9, 0.6], [True, False])
@@ -43,3 +57,142 @@ def _mean_risk(right: I32, wrong: I32) -> F64:
     risk = np.divide(wrong[1:], accepted[1:], out=np.zeros(accepted[1:].shape), where=accepted[1:] > 0)
     area: F64 = np.einsum("lb,lb->b", np.diff(accepted, axis=0), risk) / accepted[-1]
     return area
+
+
+@register("selective", direction="lower", low=0.0, high=float(np.log(2.0)), unit="fraction")
+def eaurc(confidence: F64, correct: NDArray[np.bool_]) -> Ranked:
+    """Excess AURC: the area above that of a model whose wrong answers are its least confident ones.
+
+    Args:
+        confidence: [N] higher = more confident, such as the largest probability.
+        correct: [N] whether the answer is right; booleans, or 0 and 1.
+
+    Raises:
+        UndefinedMetricError: Empty, non-finite or mismatched input.
+
+    Conventions:
+        AURC - (e + (1 - e) ln(1 - e)) at error rate e. The subtracted area is that of many
+        images, so a perfect order of few images leaves a little more than 0. A model that is
+        always right (e = 0) or always wrong (e = 1) has no order to get wrong: 0. At most the
+        entropy of e in nats, so never above ln 2. Ties as in :func:`aurc`.
+
+    Source:
+        Geifman et al., Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers,
+        ICLR 2019. Departure: ties, as in :func:`aurc`.
+
+    >>> eaurc([0.9, 0.6], [True, True])
+    0.0
+    """
+    return rank_split(confidence, correct, _excess_risk)
+
+
+def _excess_risk(right: I32, wrong: I32) -> F64:
+    error, kept = wrong[-1] / (right[-1] + wrong[-1]), right[-1] / (right[-1] + wrong[-1])
+    excess: F64 = _mean_risk(right, wrong) - (error + xlogy(kept, kept))
+    return excess
+
+
+@register("selective", direction="lower", low=0.0, high=0.5, unit="fraction")
+def augrc(confidence: F64, correct: NDArray[np.bool_]) -> Ranked:
+    """Area under the generalised risk-coverage curve: mean share of wrong answers let through.
+
+    The generalised risk of a cutoff is the share of all images that are accepted and wrong.
+
+    Args:
+        confidence: [N] higher = more confident, such as the largest probability.
+        correct: [N] whether the answer is right; booleans, or 0 and 1.
+
+    Raises:
+        UndefinedMetricError: Empty, non-finite or mismatched input.
+
+    Conventions:
+        The trapezoid through the curve's points and (0, 0), where images tied in confidence
+        make one straight piece. With accuracy a and the AUROC of confidence as a sign of right
+        answers, that is exactly (1 - AUROC) a (1 - a) + (1 - a)**2 / 2.
+
+    Source:
+        Traub et al., Overcoming Common Flaws in the Evaluation of Selective Classification
+        Systems, NeurIPS 2024. No departure.
+
+    >>> augrc([0.9, 0.6], [True, False])
+    0.125
+    """
+    return rank_split(confidence, correct, _mean_failures, corners)
+
+
+def _mean_failures(right: I32, wrong: I32) -> F64:
+    accepted = right + wrong
+    doubled = np.einsum("lb,lb->b", np.diff(accepted, axis=0), wrong[1:] + wrong[:-1], dtype=np.float64)
+    area: F64 = doubled / (2.0 * accepted[-1] * accepted[-1])
+    return area
+
+
+@register("selective", direction="higher", low=0.0, high=1.0, unit="fraction")
+def accuracy_at_coverage(confidence: F64, correct: NDArray[np.bool_]) -> Ranked:
+    """Accuracy on the most confident 80 % of the images.
+
+    Args:
+        confidence: [N] higher = more confident, such as the largest probability.
+        correct: [N] whether the answer is right; booleans, or 0 and 1.
+
+    Raises:
+        UndefinedMetricError: Empty, non-finite or mismatched input.
+
+    Conventions:
+        Exactly :data:`COVERAGE` of the images count, a fraction of an image included. Of the
+        images tied at the cutoff so many enter as are needed, each with their mean accuracy:
+        what a random choice among them would give on average.
+
+    Source:
+        Geifman & El-Yaniv, Selective Classification for Deep Neural Networks, NeurIPS 2017.
+        Departure: ties and fractions, where others round up to whole images in row order.
+
+    >>> accuracy_at_coverage([0.9, 0.8, 0.7, 0.6, 0.5], [1, 1, 1, 0, 0])
+    0.75
+    """
+    return rank_split(confidence, correct, _accuracy_of_most_confident, corners)
+
+
+def _accuracy_of_most_confident(right: I32, wrong: I32) -> F64:
+    accepted, each = right + wrong, np.arange(right.shape[1])
+    wanted = COVERAGE * accepted[-1]
+    # The first level that brings as many as wanted; the one before it brings too few.
+    last = (accepted < wanted).sum(axis=0)
+    before, entering = accepted[last - 1, each], right[last, each] - right[last - 1, each]
+    share = (wanted - before) / (accepted[last, each] - before)
+    accuracy: F64 = (right[last - 1, each] + share * entering) / wanted
+    return accuracy
+
+
+@register("selective", direction="higher", low=0.0, high=1.0, unit="fraction")
+def coverage_at_risk(confidence: F64, correct: NDArray[np.bool_]) -> Ranked:
+    """Largest share of images that can be accepted with at most 5 % of them wrong.
+
+    Args:
+        confidence: [N] higher = more confident, such as the largest probability.
+        correct: [N] whether the answer is right; booleans, or 0 and 1.
+
+    Raises:
+        UndefinedMetricError: Empty, non-finite or mismatched input.
+
+    Conventions:
+        The largest coverage over the observed cutoffs whose error rate is at most
+        :data:`RISK`, compared in whole numbers; smaller coverages may exceed it. 0 if none
+        keeps to it: such a model can only abstain. One image can move it far, so give it
+        many images or a wide margin.
+
+    Source:
+        Geifman & El-Yaniv, Selective Classification for Deep Neural Networks, NeurIPS 2017.
+        Departure: the observed rate, where the paper guarantees the true one by a bound.
+
+    >>> coverage_at_risk([0.9, 0.8, 0.7], [True, True, False])
+    0.6666666666666666
+    """
+    return rank_split(confidence, correct, _widest_coverage)
+
+
+def _widest_coverage(right: I32, wrong: I32) -> F64:
+    accepted = right + wrong
+    safe = RISK.denominator * wrong.astype(np.int64) <= RISK.numerator * accepted.astype(np.int64)
+    coverage: F64 = np.where(safe, accepted, 0).max(axis=0) / accepted[-1]
+    return coverage

@@ -24,8 +24,8 @@ def oracles():
 
 
 def _labelled(rng, n):
-    logits = np.round(rng.normal(0, 2, (n, 5)), 1)
-    labels = np.where(rng.random(n) < 0.6, logits.argmax(axis=1), rng.integers(0, 5, n))
+    logits = np.round(rng.normal(0, 2, (n, 7)), 1)
+    labels = np.where(rng.random(n) < 0.6, logits.argmax(axis=1), rng.integers(0, 7, n))
     return logits, labels
 
 
@@ -34,7 +34,22 @@ def _near(rng, array):
 
 
 def _robust(rng, n):
-    return [rng.random((n, 3, 2)) < 0.6, rng.random(n) < 0.8, rng.random((n, 3, 2)) < 0.5, rng.random(n) < 0.7]
+    return [rng.random((n, 3, 2)) < 0.6, rng.random(n) < 0.8, rng.random((n, 3, 2)) < 0.5, rng.random(n) < 0.95]
+
+
+def _captioned(rng, n):
+    """More than ten images with one text or several each; some images and some texts are the same."""
+    images, ids = rng.normal(0, 1, (n + 6, 6)), 3 * np.arange(n + 6)
+    images[1] = images[0]
+    owner = np.concatenate([np.arange(n + 6), rng.integers(0, n + 6, n)])
+    texts = _near(rng, images[owner])
+    texts[-3:] = texts[:3]
+    return [[images, ids], [texts, ids[owner]]]
+
+
+def _shifted(rng, n):
+    accuracy = rng.uniform(0.3, 0.9, n)
+    return [[rng.random(n) < 0.5], [rng.random(n + 5) < 0.7], [accuracy, accuracy * rng.uniform(0.6, 0.9, n)]]
 
 
 def _sample(kind, n=60, seed=0):
@@ -42,10 +57,12 @@ def _sample(kind, n=60, seed=0):
     rng = np.random.default_rng(seed)
     logits, labels = _labelled(rng, n)
     features, groups = rng.normal(0, 1, (n, 6)) * np.arange(1, 7), rng.integers(0, 3, n) * 2
+    # However few the images, there is something to lose in group 0 and in another.
+    groups[:2], labels[:2] = [0, 2], logits[:2].argmax(axis=1)
     scores = np.round(rng.normal(1, 1, n), 1)
     return {
         "classification": lambda: [[logits, labels]],
-        "fitted": lambda: [list(_labelled(rng, n)), [logits, labels]],
+        "fitted": lambda: [list(_labelled(rng, n + 20)), [logits, labels]],
         "selective": lambda: [[np.round(rng.random(n), 1), rng.random(n) < 0.6]],
         "separation": lambda: [[scores], [np.round(rng.normal(0, 1, n // 2), 1)]],
         "grouped": lambda: [[logits, labels, groups]],
@@ -54,12 +71,15 @@ def _sample(kind, n=60, seed=0):
         "paired_scores": lambda: [[scores, _near(rng, scores)]],
         "features": lambda: [[features]],
         "paired_features": lambda: [[features, _near(rng, features)]],
-        "retrieval": lambda: [[features, _near(rng, features), np.arange(n)]],
+        "maps": lambda: [[rng.normal(0, 1, (n, 5, 4, 3)) + 0.5]],
+        "retrieval": lambda: _captioned(rng, n),
+        "corruptions": lambda: [[rng.random((n, 15, 5)) < 0.6]],
         "robustness": lambda: [_robust(rng, n)],
+        "shift": lambda: _shifted(rng, n),
     }[kind]()
 
 
-_NOT_RESAMPLED = {"fitted": [0]}
+_NOT_RESAMPLED = {"fitted": [0], "retrieval": [1], "shift": [2]}
 
 
 @pytest.fixture(scope="session")

@@ -153,12 +153,13 @@ def test_empty_input_has_no_value(metric, sample):
 
 
 @every_metric
-def test_a_missing_row_is_an_error_wherever_rows_are_partners(metric, sample):
+def test_a_missing_row_is_an_error_wherever_rows_are_partners(metric, sample, flat):
     strata = sample(metric.kind)
-    for arrays in (arrays for arrays in strata if len(arrays) > 1):
-        for position in range(len(arrays)):
-            shorter = [a[:-1] if i == position else a for i, a in enumerate(arrays)]
-            with pytest.raises(UndefinedMetricError, match="the same images"):
+    for k, arrays in enumerate(strata):
+        for position in range(len(arrays) if len(arrays) > 1 else 0):
+            cut = [(j, i) == (k, position) for j, group in enumerate(strata) for i in range(len(group))]
+            shorter = [a[:-1] if short else a for a, short in zip(flat(strata), cut, strict=True)]
+            with pytest.raises(UndefinedMetricError, match=r"the same images|the same texts|partner"):
                 metric.fn(*shorter)
 
 

@@ -116,19 +116,3 @@ def group_gap(logits, labels, groups):
 def flip_rate(reference_logits, candidate_logits, labels):
     pairs = list(zip(reference_logits, candidate_logits, strict=True))
     return sum(_guess(a) != _guess(b) for a, b in pairs) / len(labels)
-
-
-def mcm(cosines, _logit_scale):
-    return [max(_probabilities(row)) for row in cosines]
-
-
-def msp(cosines, logit_scale):
-    return [max(_probabilities([logit_scale * x for x in row])) for row in cosines]
-
-
-def max_logit(cosines, _logit_scale):
-    return [max(row) for row in cosines]
-
-
-def energy(cosines, logit_scale):
-    return [math.log(sum(math.exp(logit_scale * x) for x in row)) for row in cosines]
