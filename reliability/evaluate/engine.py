@@ -13,7 +13,8 @@ from reliability.data.registry import DataSet
 from reliability.errors import QuantizationError
 from reliability.evaluate.cache import Arrays, Cache, Job
 from reliability.evaluate.code_version import code_version
-from reliability.evaluate.compare import Pair, Side
+from reliability.evaluate.compare import Pair
+from reliability.evaluate.inputs import Side
 from reliability.models.spec import ModelSpec
 from reliability.quant.recipe import FP32, Recipe
 from reliability.types import Embeddings, Part, PromptSet, Task
