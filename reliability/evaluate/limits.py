@@ -97,9 +97,13 @@ def _marks(prepared: Prepared) -> NDArray[np.bool_]:
 
 
 def _delong(request: Request) -> Limits:
-    first, second, level = request.inputs.reference, request.inputs.candidate, request.level
-    harm = delong_harm_limits(*first, *second, level)
-    return Limits(delong_limits(*first, level), delong_limits(*second, level), harm, "DeLong limits, skewness corrected")
+    (id_before, ood_before), (id_after, ood_after) = request.inputs.reference, request.inputs.candidate
+    return Limits(
+        delong_limits(id_before, ood_before, request.level),
+        delong_limits(id_after, ood_after, request.level),
+        delong_harm_limits(id_before, ood_before, id_after, ood_after, request.level),
+        "DeLong limits, skewness corrected",
+    )
 
 
 METHODS: Mapping[str, Callable[[Request], Limits]] = {
