@@ -7,9 +7,10 @@ import argparse
 from tabulate import tabulate
 
 from benchmarks.gate import gate_rows
+from benchmarks.metrics import metric_rows
 from benchmarks.parts import part_rows
 
-SECTIONS = {"gate": gate_rows, "parts": part_rows}
+SECTIONS = {"gate": gate_rows, "parts": part_rows, "metrics": metric_rows}
 
 
 def main() -> None:

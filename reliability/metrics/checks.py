@@ -51,8 +51,8 @@ def read_numbers(metric: str, argument: str, values: ArrayLike, ndim: int) -> ND
 
 
 def read_finite(metric: str, argument: str, values: ArrayLike, ndim: int) -> F64:
-    """Read finite numbers as float64; the first NaN or infinity is named."""
-    array = read_numbers(metric, argument, values, ndim).astype(np.float64)
+    """Read finite numbers as float64, the caller's own array if it is one; the first NaN or infinity is named."""
+    array = read_numbers(metric, argument, values, ndim).astype(np.float64, copy=False)
     refuse(
         metric,
         argument,
@@ -119,4 +119,16 @@ def require_same_length(metric: str, **arrays: NDArray[Any]) -> None:
             "inputs must cover the same images",
             ", ".join(f"{name} {length}" for name, length in lengths.items()),
             f"row {min(lengths.values())} is the first without a partner; pass one row per image everywhere",
+        )
+
+
+def refuse_constant(metric: str, argument: str, *scores: F64) -> None:
+    """Refuse scores that are all of one value, over all the arrays together; the first has the name ``argument``."""
+    if min(values.min() for values in scores) == max(values.max() for values in scores):
+        raise undefined(
+            metric,
+            f"{argument}[0] and all others",
+            "constant scores rank nothing",
+            f"{scores[0][0]} for every image",
+            "look for saturation: a score rounded or squashed to one value",
         )

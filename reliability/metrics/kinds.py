@@ -16,7 +16,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reliability.metrics.answers import Answers, read_answers, require_labels
-from reliability.metrics.checks import read_finite, read_integers, refuse, require_same_length, undefined
+from reliability.metrics.checks import (
+    read_finite,
+    read_integers,
+    refuse,
+    refuse_constant,
+    require_same_length,
+    undefined,
+)
 from reliability.metrics.matches import Matches, match
 from reliability.types import F64, I64
 
@@ -66,14 +73,7 @@ def read_separation(metric: str, /, scores_id: ArrayLike, scores_ood: ArrayLike)
     """Scores [N] and [M] of familiar and unfamiliar images, not all of one value."""
     inside = read_finite(metric, "scores_id", scores_id, 1)
     outside = read_finite(metric, "scores_ood", scores_ood, 1)
-    if min(inside.min(), outside.min()) == max(inside.max(), outside.max()):
-        raise undefined(
-            metric,
-            "scores_id[0] and all others",
-            "constant scores rank nothing",
-            f"{inside[0]} for every image",
-            "look for saturation: a score rounded or squashed to one value",
-        )
+    refuse_constant(metric, "scores_id", inside, outside)
     return inside, outside
 
 

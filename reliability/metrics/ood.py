@@ -37,6 +37,10 @@ def auroc(scores_id: F64, scores_ood: F64) -> Ranked:
         A tie counts one half. The same whichever side is called positive.
         Counts are integers, so the value is exact up to one division.
 
+    Source:
+        Hanley & McNeil, The Meaning and Use of the Area under a Receiver Operating
+        Characteristic Curve, 1982. No departure.
+
     >>> auroc([0.9, 0.5], [0.5, 0.1])
     0.875
     """
@@ -163,6 +167,10 @@ def aupr_in(scores_id: F64, scores_ood: F64) -> Ranked:
     Conventions:
         A sum of precision over steps in recall, not the trapezoid, which is optimistic.
         Chance level is the share of familiar images, not one half.
+
+    Source:
+        Davis & Goadrich, The Relationship between Precision-Recall and ROC Curves, ICML 2006.
+        Departure: steps at the observed cutoffs, where the paper interpolates counts between them.
 
     >>> aupr_in([0.9, 0.4], [0.5])
     0.8333333333333333

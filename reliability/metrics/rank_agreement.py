@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reliability.metrics.checks import undefined
+from reliability.metrics.checks import refuse_constant
 from reliability.metrics.prepared import Weights, require_shapes
 from reliability.metrics.ranked import Side, a_few_at_once, rank_alone
 from reliability.metrics.registry import register
@@ -122,7 +122,7 @@ def rank_correlation(reference: F64, candidate: F64) -> MidrankCorrelation:
     0.5
     """
     for name, scores in (("reference_scores", reference), ("candidate_scores", candidate)):
-        _require_two_levels("rank_correlation", name, scores)
+        refuse_constant("rank_correlation", name, scores)
     return MidrankCorrelation(rank_alone(reference), rank_alone(candidate))
 
 
@@ -148,18 +148,7 @@ def tie_rate(reference: F64, candidate: F64) -> LostPairs:
     >>> tie_rate([1.0, 2.0, 3.0], [5.0, 5.0, 6.0])
     0.3333333333333333
     """
-    _require_two_levels("tie_rate", "reference_scores", reference)
+    refuse_constant("tie_rate", "reference_scores", reference)
     first, second = rank_alone(reference), rank_alone(candidate)
     both = rank_alone((first.level_of * len(second.reached) + second.level_of).astype(np.float64))
     return LostPairs(first, second, both)
-
-
-def _require_two_levels(metric: str, argument: str, scores: F64) -> None:
-    if scores.min() == scores.max():
-        raise undefined(
-            metric,
-            f"{argument}[0] and all others",
-            "constant scores rank nothing",
-            f"{scores[0]} for every image",
-            "look for saturation: a score rounded or squashed to one value",
-        )

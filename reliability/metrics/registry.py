@@ -39,8 +39,9 @@ class Metric:
         weighted: The inputs to a :class:`~reliability.metrics.prepared.Prepared`, which gives
             the metric of B resamples from their image weights; None if it cannot be resampled,
             and then no bound can judge it.
-        depends_on_size: Whether the same images seen twice give another value, as estimates
-            that correct for the sample's size do.
+        depends_on_size: Whether a resample's value may differ from that of the images it
+            repeats: the estimate corrects for the sample's size, or a resample keeps
+            something of the whole set, such as its range or its gallery.
         summary: One sentence.
     """
 

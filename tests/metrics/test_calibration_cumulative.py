@@ -134,9 +134,11 @@ def test_ties_make_no_difference_to_the_order_of_rows_and_agree_with_the_oracles
     logits = np.maximum(logits, -900.0)
     orders = sorted(range(len(cases)), key=lambda i: cases[i]), list(range(len(cases)))
     for name in FAMILY:
+        # A square root near 0 makes 1e-8 of the last bits of what should cancel.
+        close = 1e-7 if name.startswith("ece_debiased") else 1e-12
         first, second = (get(name).fn(logits[o], labels[o]) for o in orders)
-        assert first == pytest.approx(second, abs=1e-12)
-        assert first == pytest.approx(oracles[name](logits.tolist(), labels), abs=1e-12)
+        assert first == pytest.approx(second, abs=close)
+        assert first == pytest.approx(oracles[name](logits.tolist(), labels), abs=close)
 
 
 @every_metric

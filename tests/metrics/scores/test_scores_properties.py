@@ -40,6 +40,16 @@ def test_clearly_unfamiliar_images_score_lower(name, world):
 
 
 @every_score
+def test_inputs_are_left_as_they_were(name, world):
+    arrays = {key: value for key, value in vars(world.familiar).items() if isinstance(value, np.ndarray)}
+    copies = {key: value.copy() for key, value in arrays.items()}
+    world.scorer(name)(world.familiar)
+    assert arrays
+    for key, value in arrays.items():
+        np.testing.assert_array_equal(value, copies[key])
+
+
+@every_score
 def test_rows_are_scored_one_by_one(name, world, some_rows):
     scorer = world.scorer(name)
     together = scorer(world.familiar)
