@@ -6,11 +6,12 @@ import argparse
 
 from tabulate import tabulate
 
+from benchmarks.corruptions import corruption_rows
 from benchmarks.gate import gate_rows
 from benchmarks.metrics import metric_rows
 from benchmarks.parts import part_rows
 
-SECTIONS = {"gate": gate_rows, "parts": part_rows, "metrics": metric_rows}
+SECTIONS = {"gate": gate_rows, "parts": part_rows, "metrics": metric_rows, "corruptions": corruption_rows}
 
 
 def main() -> None:

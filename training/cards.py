@@ -26,6 +26,7 @@ _FIGURES = {
     "noise": (("top1", ""), ("ece", "")),
     "spurious": (("worst_group_accuracy", ""), ("group_gap", "")),
 }
+_NOISE = "noise/gaussian_noise/"
 _SOURCES = {
     "scenes-clean": "Scenes with clean captions: every caption right, a small pool seen many times.",
     "scenes-web": "Scenes with web-like captions: words missing and wrong, a large pool seen a few times.",
@@ -43,6 +44,7 @@ def _rows(name: str, data: DataSet, engine: Engine) -> list[list[Any]]:
     return [
         [task.name, metric, score, *_figure(engine.pair(model, FP32, task), metric, score)]
         for task in data.tasks.values()
+        if task.role != "noise" or task.name.startswith(_NOISE)
         for metric, score in _FIGURES[task.role]
     ]
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from reliability.data.corruptions.registry import CORRUPTIONS
 from reliability.data.counter_rng import keys
 from reliability.data.registry import open_data
 from reliability.data.scenes.gallery import main as draw_gallery
@@ -36,7 +37,8 @@ def read(source, size=64):
 
 def test_the_tasks_and_their_sizes_are_the_documented_ones():
     data = open_data("scenes")
-    noise = [f"noise/gaussian_noise/{severity}" for severity in range(1, 6)]
+    noise = [f"noise/{name}/{severity}" for name in CORRUPTIONS for severity in range(1, 6)]
+    assert len(noise) == 19 * 5
     assert list(data.tasks) == [
         "id", "ood/near", "ood/far", "shift/unseen_backgrounds", "spurious/background", *noise,
     ]  # fmt: skip

@@ -17,18 +17,54 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from reliability.data.corruptions.blur import DEFOCUS_BLUR, GAUSSIAN_BLUR, MOTION_BLUR, ZOOM_BLUR
 from reliability.data.corruptions.corruption import SEVERITIES, Corruption
-from reliability.data.corruptions.noise import GAUSSIAN_NOISE
+from reliability.data.corruptions.digital import CONTRAST, ELASTIC_TRANSFORM, JPEG_COMPRESSION, PIXELATE
+from reliability.data.corruptions.extra import SATURATE, SPATTER
+from reliability.data.corruptions.glass import GLASS_BLUR
+from reliability.data.corruptions.noise import GAUSSIAN_NOISE, IMPULSE_NOISE, SHOT_NOISE, SPECKLE_NOISE
+from reliability.data.corruptions.weather import BRIGHTNESS, FOG, FROST, SNOW
 from reliability.data.counter_rng import U64, keys_for_ids
 from reliability.data.dataset import unknown
 from reliability.errors import UsageError
-from reliability.types import F32, I64, U8, Strings
+from reliability.types import I64, U8, Strings
 
-CORRUPTIONS: dict[str, Corruption] = {corruption.name: corruption for corruption in (GAUSSIAN_NOISE,)}
+_COMMON = (
+    GAUSSIAN_NOISE,
+    SHOT_NOISE,
+    IMPULSE_NOISE,
+    DEFOCUS_BLUR,
+    GLASS_BLUR,
+    MOTION_BLUR,
+    ZOOM_BLUR,
+    SNOW,
+    FROST,
+    FOG,
+    BRIGHTNESS,
+    CONTRAST,
+    ELASTIC_TRANSFORM,
+    PIXELATE,
+    JPEG_COMPRESSION,
+)
+
+_EXTRA = (
+    SPECKLE_NOISE,
+    GAUSSIAN_BLUR,
+    SPATTER,
+    SATURATE,
+)
+
+COMMON = tuple(corruption.name for corruption in _COMMON)
+"""The benchmark's fifteen, over which its mean corruption error is taken."""
+
+EXTRA = tuple(corruption.name for corruption in _EXTRA)
+"""Four more, which the benchmark keeps for validation."""
+
+CORRUPTIONS: dict[str, Corruption] = {corruption.name: corruption for corruption in (*_COMMON, *_EXTRA)}
 """Name to corruption."""
 
-_CHUNK_VALUES = 1 << 21
-"""Pixel values damaged at once; bounds the memory of large pictures at about 100 MB."""
+_CHUNK_VALUES = 1 << 18
+"""Pixel values damaged at once: bounds memory, and stays in a processor's cache (three times faster than 2^21)."""
 
 
 def find_corruption(name: str, severity: int) -> Corruption:
@@ -54,16 +90,9 @@ def _chunks(images: Sequence[U8]) -> Iterator[I64]:
         yield from (rows[start : start + step] for start in range(0, len(rows), step))
 
 
-def _as_bytes(images: F32) -> U8:
-    """Bytes by truncation, as the released sets were stored."""
-    stored: U8 = (np.clip(images, 0, 1) * 255).astype(np.uint8)
-    return stored
-
-
 def _damage(corruption: Corruption, images: list[U8], severity: int, key: U64) -> U8:
-    batch = np.stack(images).astype(np.float32) / np.float32(255)
-    parameters = corruption.parameters(min(batch.shape[1:3]), severity)
-    return _as_bytes(corruption.apply(batch, parameters, key))
+    batch = np.stack(images)
+    return corruption.apply(batch, corruption.parameters(min(batch.shape[1:3]), severity), key)
 
 
 def corrupt(images: Sequence[U8], name: str, severity: int, ids: Sequence[str] | Strings, seed: int) -> list[U8]:

@@ -20,7 +20,7 @@ _GAP = 8
 _LABEL_WIDTH = 205
 _CAPTION_HEIGHT = 16
 _INK, _FAINT, _PAPER = (25, 25, 25), (105, 105, 105), (255, 255, 255)
-_NOISE_SHOWN = ("1", "3", "5")
+_NOISE_SHOWN = tuple(f"noise/gaussian_noise/{severity}" for severity in (1, 3, 5))
 _LOOKED_AT = 100
 """Pictures rendered per task, so that every group has enough to show."""
 
@@ -50,7 +50,7 @@ def _rows_of(task: Task, batch: ImageBatch) -> Iterator[Row]:
 
 def _rows(data: DataSet) -> Iterator[Row]:
     for task in data.tasks.values():
-        if task.role == "noise" and not task.name.endswith(_NOISE_SHOWN):
+        if task.role == "noise" and task.name not in _NOISE_SHOWN:
             continue
         yield from _rows_of(task, next(data.sources[task.part.source].batches(_LOOKED_AT)))
 
