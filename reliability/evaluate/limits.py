@@ -1,27 +1,29 @@
 """Which method gives a metric its limits, and the limits themselves.
 
-A method of its own where there is one that is exact or closed; else a paired
+A method of its own where one has been shown to cover better; else a paired
 bootstrap. The choices follow from measured coverage: ``docs/statistics.md``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reliability.evaluate.inputs import Inputs
 from reliability.metrics.prepared import PerImage, Prepared
 from reliability.metrics.registry import Metric, value_of
+from reliability.stats.absolute_sums import absolute_sum_harm
 from reliability.stats.bootstrap import paired_replicates
+from reliability.stats.cutoff_rates import false_positive_harm
 from reliability.stats.delong import delong_harm_limits, delong_limits
+from reliability.stats.group_limits import group_gap_harm_limits, worst_group_harm_limits
 from reliability.stats.limits import interval
+from reliability.stats.means import mean_evidence
 from reliability.stats.proportions import paired_counts, wilson_limits
 from reliability.stats.tango import tango_limits
-from reliability.types import Interval
+from reliability.types import F64, Interval
 
 REPLICATES = 2000
 
@@ -82,7 +84,7 @@ def _bootstrap(request: Request) -> Limits:
 
 def _proportions(request: Request) -> Limits:
     """Score limits for a share of pictures: they hold where few or no pictures differ."""
-    marks = [_marks(prepared) for prepared in (request.reference, request.candidate)]
+    marks = [_statistics(prepared)[:, 0].astype(bool) for prepared in (request.reference, request.candidate)]
     # Tango's limits speak of the loss of right answers; of a share that should be low, these are the others.
     right = marks if request.metric.direction == "higher" else [~mark for mark in marks]
     harm = tango_limits(paired_counts(*right), request.level)
@@ -90,10 +92,28 @@ def _proportions(request: Request) -> Limits:
     return Limits(shares[0], shares[1], harm, "Tango and Wilson score limits")
 
 
-def _marks(prepared: Prepared) -> NDArray[np.bool_]:
+def _means(request: Request) -> Limits:
+    first, second = (_statistics(prepared)[:, 0] for prepared in (request.reference, request.candidate))
+    reference, candidate, harm = (
+        mean_evidence(values).limits(request.level) for values in (first, second, request.metric.harm(first, second))
+    )
+    return Limits(reference, candidate, harm, "limits of a mean, skewness corrected")
+
+
+def _absolute_sums(request: Request) -> Limits:
+    first, second = (_statistics(prepared) for prepared in (request.reference, request.candidate))
+    nothing = np.zeros_like(first)
+    reference, candidate, harm = (
+        absolute_sum_harm(*pair).limits(request.level)
+        for pair in ((nothing, first), (nothing, second), (first, second))
+    )
+    return Limits(reference, candidate, harm, "limits of a sum of absolute means")
+
+
+def _statistics(prepared: Prepared) -> F64:
     assert isinstance(prepared, PerImage)
-    marks: NDArray[Any] = np.asarray(prepared.statistics)[:, 0]
-    return marks.astype(bool)
+    statistics: F64 = np.asarray(prepared.statistics)
+    return statistics
 
 
 def _delong(request: Request) -> Limits:
@@ -106,11 +126,33 @@ def _delong(request: Request) -> Limits:
     )
 
 
+def _cutoff_rate(request: Request) -> Limits:
+    harm = false_positive_harm(*request.inputs.reference, *request.inputs.candidate).limits(request.level)
+    return replace(_bootstrap(request), harm=harm, method="limits from the slope of the ROC curve")
+
+
+def _groups(limits: Callable[..., Interval]) -> Callable[[Request], Limits]:
+    def method(request: Request) -> Limits:
+        (first, labels, groups), (second, _, _) = request.inputs.reference, request.inputs.candidate
+        right = [logits.argmax(axis=1) == labels for logits in (first, second)]
+        harm = limits(*right, groups, request.level)
+        return replace(_bootstrap(request), harm=harm, method="score limits over groups that may be the worst")
+
+    return method
+
+
 METHODS: Mapping[str, Callable[[Request], Limits]] = {
     "top1": _proportions,
     "top5": _proportions,
     "flip_rate": _proportions,
     "negative_flip_rate": _proportions,
+    "nll": _means,
+    "brier": _means,
+    "signed_ece": _means,
+    "ece": _absolute_sums,
     "auroc": _delong,
+    "fpr95": _cutoff_rate,
+    "worst_group_accuracy": _groups(worst_group_harm_limits),
+    "group_gap": _groups(group_gap_harm_limits),
 }
 """Metrics with a method of their own; all others are resampled."""
