@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 WORKERS ?= 2
 ARGS   ?=
 
-.PHONY: gate gate-photos test lint bench zoo clean
+.PHONY: gate gate-photos test oracles lint bench zoo clean
 
 gate: $(STAMP)          ## judge the embedded models: make gate ARGS="--recipes w4a4-minmax"
 	$(BIN)/pytest suites -n $(WORKERS) $(ARGS)
@@ -26,6 +26,16 @@ lint: $(STAMP)          ## style, types, and the direction of imports
 
 bench: $(STAMP)         ## time and memory of the gate, cold and warm, and of its parts
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# Checked against, never needed: their own dependencies would triple the environment.
+ORACLES := netcal==1.4.0 pytorch-ood==0.4.0 torch-uncertainty==0.13.0 lightning==2.6.6 pytorch-lightning==2.6.6 \
+  einops==0.8.2 seaborn==0.13.2 pandas==3.1.1 imagecorruptions==1.1.2 opencv-python-headless scikit-image lazy-loader \
+  imageio tifffile
+
+oracles: $(STAMP)       ## metrics and corruptions against other libraries that are too heavy for the test extra
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .cache/oracles $(ORACLES)
+	PYTHONPATH=.cache/oracles $(BIN)/pytest tests/metrics tests/data -n $(WORKERS) \
+	  -k "other_libraries or against_pytorch_ood or corruptions_published" $(ARGS)
 
 zoo: $(STAMP)           ## train the embedded models, resuming from .cache/zoo: make zoo ARGS="scenes-clean"
 	$(BIN)/python -m training $(ARGS)
