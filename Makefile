@@ -29,8 +29,8 @@ bench: $(STAMP)         ## time and memory of the gate, cold and warm, and of it
 
 # Checked against, never needed: their own dependencies would triple the environment.
 ORACLES := netcal==1.4.0 pytorch-ood==0.4.0 torch-uncertainty==0.13.0 lightning==2.6.6 pytorch-lightning==2.6.6 \
-  einops==0.8.2 seaborn==0.13.2 pandas==3.1.1 imagecorruptions==1.1.2 opencv-python-headless scikit-image lazy-loader \
-  imageio tifffile
+  einops==0.8.2 seaborn==0.13.2 pandas==3.1.1 imagecorruptions==1.1.2 opencv-python-headless==5.0.0.93 scikit-image==0.26.0 lazy-loader==0.6 \
+  imageio==2.38.1 tifffile==2026.3.3
 
 oracles: $(STAMP)       ## metrics and corruptions against other libraries that are too heavy for the test extra
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .cache/oracles $(ORACLES)
