@@ -1,94 +1,48 @@
-"""Paired bootstrap by image weights: resample the images, not the metrics' inputs.
+"""Paired bootstrap and jackknife of statistics that take image weights.
 
-A resample is a count per image. Statistics that accept such counts (``W [B, N]``
-to ``[B]``) are never recomputed, and giving every model the same counts is all
-that pairing takes.
+replicates = paired_replicates([reference, candidate], sizes)       # [2, B]
+influence = jackknife_influence([reference, candidate], sizes)      # [2, G]
+harm = interval(estimate, replicates[1] - replicates[0], 0.95, "bca", influence[1] - influence[0])
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from reliability.errors import UndefinedMetricError, UsageError
-from reliability.types import F64, U8, Interval
+from reliability.stats.limits import interval
+from reliability.stats.resampling import (
+    LeaveOut,
+    Resampler,
+    Units,
+    chunks,
+    leave_out,
+    require_counts,
+    resample_weights,
+    units_of,
+)
+from reliability.types import F64, U8
+
+__all__ = ["GROUPS", "Statistic", "interval", "jackknife_influence", "paired_replicates", "resample_weights"]
 
 Statistic = Callable[..., F64]
+Clusters = Sequence[ArrayLike | None]
 
-# Replicates come in blocks with a random stream each, so that they can be made again
-# in any order and memory does not grow with their number.
-_BLOCK = 100
-# Weights handed to a statistic at once: bounds its temporaries to some 100 MB at any n.
-_WEIGHTS_AT_ONCE = 4_000_000
-_CACHE_BYTES = 128 * 2**20
-
-
-class _BlockCache:
-    """The most recently used blocks of weights, within a budget of bytes."""
-
-    def __init__(self, budget: int) -> None:
-        self._budget, self._held = budget, 0
-        self._blocks: OrderedDict[tuple[int, int, int, int], U8] = OrderedDict()
-
-    def get(self, n: int, seed: int, stratum: int, index: int) -> U8:
-        key = (n, seed, stratum, index)
-        if key in self._blocks:
-            self._blocks.move_to_end(key)
-            return self._blocks[key]
-        block = self._blocks[key] = _draw(*key)
-        self._held += block.nbytes
-        while self._held > self._budget and len(self._blocks) > 1:
-            self._held -= self._blocks.popitem(last=False)[1].nbytes
-        return block
-
-
-def _draw(n: int, seed: int, stratum: int, index: int) -> U8:
-    """One block of counts [n, _BLOCK]: image-major, the order in which statistics read them."""
-    stream = np.random.SeedSequence(seed, spawn_key=(stratum, index))
-    rng = np.random.Generator(np.random.PCG64(stream))
-    counts = np.empty((_BLOCK, n), dtype=np.uint8)
-    for row in counts:
-        # A count above 255 needs one image drawn 256 times: less likely than 1 in 10**500.
-        row[:] = np.bincount(rng.integers(0, n, size=n, dtype=np.int32), minlength=n)
-    block = np.ascontiguousarray(counts.T)
-    block.flags.writeable = False
-    return block
-
-
-_CACHE = _BlockCache(_CACHE_BYTES)
-
-
-def resample_weights(n: int, replicates: int, seed: int, stratum: int = 0) -> U8:
-    """How often each image occurs in each resample of n images with replacement.
-
-    Args:
-        n: Number of images.
-        replicates: Number of resamples, B.
-        seed: Not negative.
-        stratum: Which of several sets sampled side by side; each has a stream of its own.
-
-    Returns:
-        [B, n] uint8 multinomial counts; every row sums to n.
-
-    Raises:
-        UndefinedMetricError: There are no images.
-        UsageError: A negative seed, or no replicates.
-
-    Conventions:
-        PCG64, seeded by NumPy's ``SeedSequence(seed, spawn_key=(stratum, block))`` for each
-        block of 100 replicates, so the first replicates do not depend on how many follow.
-    """
-    _require_sizes((n,), replicates, seed)
-    blocks = [_CACHE.get(n, seed, stratum, index).T for index in range(-(-replicates // _BLOCK))]
-    return np.concatenate(blocks)[:replicates]
+GROUPS = 200
+"""Groups of the jackknife: a tenth of the cost of 2,000 replicates. Dealing images into G
+groups adds sqrt(15 / G**2) / 6 to the standard error of the acceleration, and so 0.1 points
+to that of a 95 % limit's level at G = 200."""
 
 
 def paired_replicates(
-    statistics: Sequence[Statistic], sizes: tuple[int, ...], replicates: int = 2000, seed: int = 0
+    statistics: Sequence[Statistic],
+    sizes: tuple[int, ...],
+    replicates: int = 2000,
+    seed: int = 0,
+    clusters: Clusters | None = None,
 ) -> F64:
     """Values of several statistics on the same resamples.
 
@@ -97,71 +51,103 @@ def paired_replicates(
         sizes: Images in each stratum, such as ``(ID, OOD)``; strata are resampled independently.
         replicates: Number of resamples, B.
         seed: Not negative.
+        clusters: For each stratum the [n] ids of images drawn together, or None.
 
     Returns:
         [len(statistics), B] float64.
 
     Raises:
-        UndefinedMetricError: An empty stratum.
-        UsageError: A negative seed, no replicates, or a statistic that returns another shape.
+        UndefinedMetricError: An empty stratum, or too few clusters.
+        UsageError: A negative seed, no replicates, ids that do not fit, or a statistic that
+            returns another shape.
 
     Conventions:
         Equal statistics get equal values, bit for bit, so a model compared with itself
         differs by exactly 0. Non-finite values are passed on; :func:`interval` refuses them.
+        A resample of clusters keeps their number, not that of images; statistics divide by
+        the total weight.
 
     Source:
-        Efron & Tibshirani, An Introduction to the Bootstrap, 1993. Departure: sizes of
-        strata are fixed, since the sets are chosen and not sampled together.
+        Efron & Tibshirani, An Introduction to the Bootstrap, 1993; Field & Welsh,
+        Bootstrapping clustered data, 2007, for clusters. Departure: sizes of strata are
+        fixed, since the sets are chosen and not sampled together.
     """
-    _require_sizes(sizes, replicates, seed)
+    require_counts(replicates=replicates, seed=seed)
+    units = _units(sizes, clusters)
+    resamplers = [Resampler(drawn, seed, stratum) for stratum, drawn in enumerate(units)]
     values = np.empty((len(statistics), replicates))
-    step = max(1, min(_BLOCK, _WEIGHTS_AT_ONCE // sum(sizes)))
-    for start in range(0, replicates, _BLOCK):
-        blocks = [_CACHE.get(n, seed, stratum, start // _BLOCK) for stratum, n in enumerate(sizes)]
-        last = min(_BLOCK, replicates - start)
-        for low in range(0, last, step):
-            high = min(low + step, last)
-            weights = [block[:, low:high].T for block in blocks]
-            for row, statistic in enumerate(statistics):
-                values[row, start + low : start + high] = _checked(statistic(*weights), high - low)
+    for low, high in chunks(replicates, sum(sizes)):
+        values[:, low:high] = _evaluate(statistics, [resampler.rows(low, high) for resampler in resamplers])
     return values
 
 
-def interval(
-    estimate: float, replicates: NDArray[Any], level: float, method: Literal["percentile", "basic"] = "percentile"
-) -> Interval:
-    """One-sided limits of an estimate from its replicates, each at ``level``.
+def jackknife_influence(
+    statistics: Sequence[Statistic],
+    sizes: tuple[int, ...],
+    groups: int = GROUPS,
+    seed: int = 0,
+    clusters: Clusters | None = None,
+) -> F64:
+    """How far each group of images pulls several statistics, by leaving it out.
+
+    A group's influence is the part of the statistic's error that its images account for:
+    the sum of squares estimates the variance, the sum of cubes the third moment. It is
+    linear, so the influence on a difference is the difference of influences.
 
     Args:
-        estimate: The value on the images as they are.
-        replicates: [B] values on resamples.
-        level: Confidence of each limit, in (0.5, 1); both together hold at 2 * level - 1.
-        method: ``percentile`` takes quantiles of the replicates. ``basic`` mirrors them at the
-            estimate, which removes the bias of the resamples from the limits.
+        statistics, sizes, seed, clusters: As :func:`paired_replicates`.
+        groups: In each stratum, or its images or clusters where they are fewer.
+
+    Returns:
+        [len(statistics), G] float64, groups of all strata one after another.
 
     Raises:
-        UndefinedMetricError: A non-finite estimate or replicate (a degenerate resample), or
-            fewer than 1 / (1 - level) replicates.
-        UsageError: An unknown method or a level outside (0.5, 1).
+        UndefinedMetricError: An empty stratum, or too few clusters.
+        UsageError: As :func:`paired_replicates`, or fewer than two groups.
 
     Conventions:
-        Quantiles interpolate linearly. Replicates that all equal the estimate, as for a model
-        compared with itself, give a point. That also happens where too few images differ at
-        all, so demand a minimum number of images before trusting a point.
+        Groups are dealt at random and differ by one image or cluster at most. Values that
+        are not finite are passed on.
+
+    Source:
+        Efron & Tibshirani, An Introduction to the Bootstrap, 1993, section 14.3; Shao & Wu,
+        A general theory for jackknife variance estimation, 1989, for groups, which also keep
+        the jackknife consistent for quantiles. Departure: strata side by side.
     """
-    draws = np.asarray(replicates, dtype=np.float64)
-    _require_level(level, method)
-    _require_replicates(estimate, draws, level)
-    lower, upper = (float(q) for q in np.quantile(draws, [1.0 - level, level]))
-    if method == "basic":
-        lower, upper = 2.0 * estimate - upper, 2.0 * estimate - lower
-    return Interval(float(estimate), lower, upper, level, float(draws.std(ddof=1)))
+    require_counts(groups=groups - 1, seed=seed)
+    units = _units(sizes, clusters)
+    return np.hstack(
+        [_influence(statistics, sizes, stratum, units[stratum], groups, seed) for stratum in range(len(sizes))]
+    )
+
+
+def _influence(
+    statistics: Sequence[Statistic], sizes: tuple[int, ...], stratum: int, units: Units, groups: int, seed: int
+) -> F64:
+    left_out = leave_out(units, sizes[stratum], groups, seed, stratum)
+    values = np.empty((len(statistics), len(left_out.share)))
+    for low, high in chunks(values.shape[1], sum(sizes)):
+        values[:, low:high] = _evaluate(statistics, _without(left_out, low, high, sizes, stratum))
+    influence: F64 = (1.0 - left_out.share) * (values.mean(axis=1, keepdims=True) - values)
+    return influence
+
+
+def _without(left_out: LeaveOut, low: int, high: int, sizes: tuple[int, ...], stratum: int) -> list[U8]:
+    """Weights that leave out groups low..high - 1 of one stratum and nothing of the others."""
+    return [
+        left_out.rows(low, high) if index == stratum else np.ones((n, high - low), dtype=np.uint8).T
+        for index, n in enumerate(sizes)
+    ]
+
+
+def _evaluate(statistics: Sequence[Statistic], weights: list[U8]) -> list[F64]:
+    return [_checked(statistic(*weights), len(weights[0])) for statistic in statistics]
 
 
 def _checked(values: F64, count: int) -> F64:
     if np.shape(values) != (count,):
         raise UsageError(
-            where="statistic of paired_replicates",
+            where="statistic of the bootstrap",
             what="a statistic must return one value per resample",
             got=f"shape {np.shape(values)} for {count} resamples",
             next="pass a function of weights [B, N] that returns [B]",
@@ -169,40 +155,17 @@ def _checked(values: F64, count: int) -> F64:
     return values
 
 
-def _require_sizes(sizes: tuple[int, ...], replicates: int, seed: int) -> None:
-    if not sizes or min(sizes) < 1:
+def _units(sizes: tuple[int, ...], clusters: Clusters | None) -> list[Units]:
+    if not sizes:
         raise UndefinedMetricError(
             where="bootstrap", what="there are no images to resample", got=f"sizes {sizes}", next="check the selection"
         )
-    for name, value, least in (("replicates", replicates, 1), ("seed", seed, 0)):
-        if value < least:
-            raise UsageError(
-                where=f"bootstrap: {name}", what=f"{name} must be at least {least}", got=value, next="pass more"
-            )
-
-
-def _require_level(level: float, method: str) -> None:
-    if method not in ("percentile", "basic"):
-        raise UsageError(where="interval: method", what="unknown method", got=method, next="percentile or basic")
-    if not 0.5 < level < 1.0:
+    given = [None] * len(sizes) if clusters is None else clusters
+    if len(given) != len(sizes):
         raise UsageError(
-            where="interval: level", what="a level lies between 0.5 and 1", got=level, next="pass 0.95, for instance"
+            where="bootstrap: clusters",
+            what="there must be cluster ids, or None, for every stratum",
+            got=f"{len(given)} for {len(sizes)} strata",
+            next="pass a list such as [ids, None]",
         )
-
-
-def _require_replicates(estimate: float, draws: F64, level: float) -> None:
-    bad = np.flatnonzero(~np.isfinite(draws))
-    if not np.isfinite(estimate) or len(bad):
-        raise UndefinedMetricError(
-            where=f"replicate {bad[0]}" if len(bad) else "estimate",
-            what="no interval: the statistic has no value on the images or on a resample of them",
-            got=f"{len(bad)} of {len(draws)} replicates non-finite, estimate {estimate}",
-            next="use more images, above all in the smallest group: resamples must not lose it",
-        )
-    if len(draws) * (1.0 - level) < 1.0 - 1e-9:
-        raise UndefinedMetricError(
-            where="interval",
-            what=f"too few replicates for a limit at level {level}",
-            got=len(draws),
-            next=f"use at least {int(np.ceil(1.0 / (1.0 - level)))}, better 2,000",
-        )
+    return [units_of(n, ids) for n, ids in zip(sizes, given, strict=True)]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from reliability.errors import UndefinedMetricError, UsageError
-from reliability.stats import bootstrap
-from reliability.stats.bootstrap import interval, paired_replicates, resample_weights
+from reliability.stats import resampling
+from reliability.stats.bootstrap import interval, jackknife_influence, paired_replicates, resample_weights
 
 
 def mean_statistic(values):
@@ -30,7 +30,7 @@ def test_weights_follow_the_multinomial_distribution():
 
 def test_equal_seeds_give_equal_weights_and_others_do_not():
     first = resample_weights(40, 120, seed=1)
-    bootstrap._CACHE._blocks.clear()
+    resampling._CACHE._blocks.clear()
     np.testing.assert_array_equal(first, resample_weights(40, 120, seed=1))
     assert not np.array_equal(first, resample_weights(40, 120, seed=2))
 
@@ -85,12 +85,12 @@ def test_the_standard_error_is_that_of_the_mean():
 def test_slicing_to_bound_memory_does_not_change_the_replicates(monkeypatch):
     values = np.random.default_rng(4).normal(size=50)
     whole = paired_replicates([mean_statistic(values)], (50,), 210)
-    monkeypatch.setattr(bootstrap, "_WEIGHTS_AT_ONCE", 350)
+    monkeypatch.setattr(resampling, "WEIGHTS_AT_ONCE", 350)
     np.testing.assert_allclose(paired_replicates([mean_statistic(values)], (50,), 210), whole, rtol=1e-12)
 
 
 def test_the_cache_keeps_to_its_budget_and_to_its_values():
-    small = bootstrap._BlockCache(budget=5000)
+    small = resampling._BlockCache(budget=5000)
     first = small.get(20, 0, 0, 0).copy()
     for index in range(1, 6):
         small.get(20, 0, 0, index)
@@ -107,15 +107,6 @@ def test_cached_weights_cannot_be_changed_by_a_statistic():
         paired_replicates([spoil], (10,), 100)
 
 
-def test_one_sided_limits_by_hand():
-    replicates = np.arange(101) / 100.0
-    percentile = interval(0.4, replicates, level=0.95)
-    assert (percentile.lower, percentile.upper) == pytest.approx((0.05, 0.95))
-    basic = interval(0.4, replicates, level=0.95, method="basic")
-    assert (basic.lower, basic.upper) == pytest.approx((-0.15, 0.75))
-    assert percentile.level == basic.level == 0.95
-
-
 def test_limits_cover_a_true_difference_in_accuracy_as_often_as_they_say():
     rng = np.random.default_rng(0)
     n, rounds, truth, covered = 300, 300, 0.03, 0
@@ -126,34 +117,6 @@ def test_limits_cover_a_true_difference_in_accuracy_as_often_as_they_say():
         replicates = paired_replicates([mean_statistic(harm)], (n,), 500)[0]
         covered += interval(harm.mean(), replicates, level=0.95).upper >= truth
     assert 0.91 <= covered / rounds <= 0.99
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_degenerate_resample_is_an_error_and_is_never_dropped(bad):
-    replicates = np.linspace(0, 1, 100)
-    replicates[17] = bad
-    with pytest.raises(UndefinedMetricError, match="no interval") as caught:
-        interval(0.5, replicates, level=0.9)
-    assert "replicate 17" in caught.value.where
-    assert "1 of 100" in caught.value.got
-
-
-def test_an_estimate_without_value_has_no_interval():
-    with pytest.raises(UndefinedMetricError, match="no interval"):
-        interval(np.nan, np.linspace(0, 1, 100), level=0.9)
-
-
-def test_a_limit_needs_enough_replicates():
-    with pytest.raises(UndefinedMetricError, match="too few replicates"):
-        interval(0.5, np.linspace(0, 1, 19), level=0.95)
-    assert interval(0.5, np.linspace(0, 1, 20), level=0.95).upper <= 1.0
-    assert interval(0.5, np.linspace(0, 1, 10), level=0.9).upper <= 1.0
-
-
-@pytest.mark.parametrize("arguments", [{"level": 0.5}, {"level": 1.0}, {"level": 95}, {"level": 0.9, "method": "bca"}])
-def test_senseless_interval_options_are_refused(arguments):
-    with pytest.raises(UsageError):
-        interval(0.5, np.linspace(0, 1, 100), **arguments)
 
 
 def test_senseless_sizes_and_seeds_are_refused():
@@ -170,3 +133,47 @@ def test_senseless_sizes_and_seeds_are_refused():
 def test_a_statistic_must_return_one_value_per_resample():
     with pytest.raises(UsageError, match="one value per resample"):
         paired_replicates([lambda weights: weights], (10,), 50)
+
+
+def test_the_jackknife_gives_the_influence_of_each_image_on_a_mean():
+    values = np.random.default_rng(6).exponential(size=40)
+    influence = jackknife_influence([mean_statistic(values)], (40,), groups=40)[0]
+    np.testing.assert_allclose(np.sort(influence), np.sort((values - values.mean()) / 40), atol=1e-15)
+
+
+def test_groups_of_the_jackknife_estimate_the_same_variance_and_third_moment():
+    values = np.random.default_rng(7).exponential(size=5000)
+    influence = jackknife_influence([mean_statistic(values)], (5000,))[0]
+    assert influence.shape == (200,)
+    pulls = (values - values.mean()) / 5000
+    assert (influence**2).sum() == pytest.approx((pulls**2).sum(), rel=0.2)
+    assert (influence**3).sum() == pytest.approx((pulls**3).sum(), rel=0.6)
+
+
+def test_groups_are_dealt_at_random_so_that_sorted_rows_do_no_harm():
+    values = np.repeat([0.0, 1.0], 1000)
+    influence = jackknife_influence([mean_statistic(values)], (2000,), groups=20)[0]
+    assert np.sqrt((influence**2).sum()) == pytest.approx(values.std() / np.sqrt(2000), rel=0.5)
+
+
+def test_the_jackknife_leaves_out_one_stratum_at_a_time():
+    inside, outside = np.arange(30.0), np.arange(20.0)
+
+    def gap(first, second):
+        return mean_statistic(inside)(first) - mean_statistic(outside)(second)
+
+    influence = jackknife_influence([gap], (30, 20), groups=50)[0]
+    expected = np.concatenate([(inside - inside.mean()) / 30, -(outside - outside.mean()) / 20])
+    np.testing.assert_allclose(np.sort(influence), np.sort(expected), atol=1e-14)
+
+
+def test_slicing_does_not_change_the_jackknife(monkeypatch):
+    values = np.random.default_rng(8).normal(size=300)
+    whole = jackknife_influence([mean_statistic(values)], (300,))
+    monkeypatch.setattr(resampling, "WEIGHTS_AT_ONCE", 900)
+    np.testing.assert_allclose(jackknife_influence([mean_statistic(values)], (300,)), whole, atol=1e-15)
+
+
+def test_a_single_group_leaves_nothing_to_compare():
+    with pytest.raises(UsageError, match="groups"):
+        jackknife_influence([mean_statistic(np.ones(10))], (10,), groups=1)

@@ -1,0 +1,1 @@
+"""How often limits cover what they should: simulated and real pairs of models with a known truth."""
