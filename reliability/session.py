@@ -28,6 +28,7 @@ from reliability.evaluate.limits import REPLICATES
 from reliability.metrics.scores import EMBEDDED, SCORES
 from reliability.models.spec import ModelSpec, parse_model
 from reliability.quant.recipe import FP32, Recipe
+from reliability.quant.recipe_file import load_recipes
 from reliability.report.markdown import write_report
 from reliability.report.terminal import summary_lines
 from reliability.versions import installed
@@ -50,6 +51,7 @@ class Options:
     references: tuple[str, ...] = ()
     checkpoint: Path | None = None
     recipes: str | None = None
+    recipe_file: Path | None = None
     data: str = "scenes"
     data_root: Path | None = None
     thresholds: Path | None = None
@@ -103,7 +105,8 @@ class GateSession:
         models = tuple(parse_model(text, options.checkpoint) for text in options.references or (DEFAULT_REFERENCE,))
         _check_distinct(models)
         wanted = options.recipes.split(",") if options.recipes else thresholds.recipes
-        recipes = choose_recipes([name.strip() for name in wanted if name.strip()], thresholds.recipes)
+        own = load_recipes(options.recipe_file) if options.recipe_file else {}
+        recipes = choose_recipes([name.strip() for name in wanted if name.strip()], thresholds.recipes, own)
         if not recipes:
             raise UsageError(
                 where=thresholds.path, what="the run has no recipe", got=repr(options.recipes),

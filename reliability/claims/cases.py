@@ -42,13 +42,16 @@ class Case:
         return f"{self.model.name}/{self.recipe.name}"
 
 
-def choose_recipes(wanted: Sequence[str], listed: Sequence[str]) -> tuple[Recipe, ...]:
-    """Recipes by name or glob; a glob draws from the threshold file's list and the built-in one.
+def choose_recipes(
+    wanted: Sequence[str], listed: Sequence[str], own: Mapping[str, Recipe] | None = None
+) -> tuple[Recipe, ...]:
+    """Recipes by name or glob; a glob draws from the user's own, the threshold file's list and the built-in one.
 
     Raises:
         UsageError: A name that is no recipe, or a glob that matches none.
     """
-    known = list(dict.fromkeys([*listed, *list_recipes()]))
+    own = own or {}
+    known = list(dict.fromkeys([*own, *listed, *list_recipes()]))
     names: dict[str, None] = {}
     for pattern in wanted:
         is_glob = any(sign in pattern for sign in "*?[")
@@ -62,7 +65,7 @@ def choose_recipes(wanted: Sequence[str], listed: Sequence[str]) -> tuple[Recipe
                 next=f"close: {', '.join(near)}" if near else "see: reliability list recipes",
             )
         names.update(dict.fromkeys(found))
-    return tuple(parse_recipe(name) for name in names)
+    return tuple(own[name] if name in own else parse_recipe(name) for name in names)
 
 
 @dataclass

@@ -52,6 +52,13 @@ def test_a_glob_that_matches_nothing_is_an_error(pattern: str, advice: str) -> N
     assert advice in caught.value.next
 
 
+def test_a_users_own_recipe_is_taken_by_its_name_or_a_glob() -> None:
+    own = {"gentle": replace(parse_recipe("w8a8-lsq"), name="gentle", range_images=64)}
+    for wanted in ("gentle", "gen*"):
+        (recipe,) = choose_recipes([wanted], LISTED, own)
+        assert (recipe.name, recipe.range_images) == ("gentle", 64)
+
+
 @pytest.mark.parametrize("name", ["w8a8", "w8a8-minmxa", "", " w8a8-minmax"])
 def test_a_name_that_is_no_recipe_is_an_error(name: str) -> None:
     with pytest.raises(UsageError):
