@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+
+Limit = Any
+"""A number, or a tensor where each channel has its own."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,21 @@ def symmetric_scale(amax: Tensor, grid: Grid) -> Tensor:
         Where ``amax`` is 0 (or the quotient underflows to it) the scale is 1.
         NaN stays NaN.
     """
-    return _unit_where_zero(amax.float() / grid.qmax)
+    return scale_to(amax, grid.qmax)
+
+
+def scale_to(amax: Tensor, largest: float) -> Tensor:
+    """Scale that takes ``amax`` to the largest value of a format; conventions as in :func:`symmetric_scale`."""
+    return unit_where_zero(quotient(amax, largest))
+
+
+def quotient(x: Tensor, divisor: float) -> Tensor:
+    """x / divisor in float32, the same on every device.
+
+    The divisor becomes a tensor, because a GPU multiplies by the reciprocal of a
+    plain number, which can be off in the last bit.
+    """
+    return x.float() / torch.full((), divisor, dtype=torch.float32, device=x.device)
 
 
 def asymmetric_parameters(low: Tensor, high: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
@@ -62,7 +80,7 @@ def asymmetric_parameters(low: Tensor, high: Tensor, grid: Grid) -> tuple[Tensor
         range by half a step.
     """
     low, high = low.float().clamp(max=0), high.float().clamp(min=0)
-    scale = _unit_where_zero((high - low) / (grid.qmax - grid.qmin))
+    scale = scale_to(high - low, grid.qmax - grid.qmin)
     zero_point = (grid.qmin - low / scale).round_().clamp_(grid.qmin, grid.qmax)
     return scale, zero_point
 
@@ -73,7 +91,7 @@ def quantize(x: Tensor, scale: Tensor, zero_point: Tensor | None, grid: Grid) ->
     Args:
         x: Values of any shape.
         scale: Broadcastable to ``x``: 0-d per tensor, [C, 1, ...] per channel, [..., 1] per token.
-        zero_point: 0-d, or None for 0.
+        zero_point: Shaped as ``scale``, or None for 0.
         grid: The codes.
     """
     steps = torch.div(x, scale).round_().clamp_(*_limits(zero_point, grid))
@@ -96,35 +114,54 @@ def fake_quantize(x: Tensor, scale: Tensor, zero_point: Tensor | None, grid: Gri
     Source:
         Bengio, Léonard & Courville, arXiv 1308.3432 (straight-through estimator).
     """
-    limits = _limits(zero_point, grid)
+    return straight_through(x, scale, *_limits(zero_point, grid))
+
+
+def straight_through(
+    x: Tensor, scale: Tensor, lower: Limit, upper: Limit, rounded: Callable[[Tensor], Tensor] = torch.Tensor.round_
+) -> Tensor:
+    """scale * clamp(rounded(x / scale), lower, upper) with the gradient of :func:`fake_quantize`.
+
+    Args:
+        x: Values of any shape.
+        scale: Broadcastable to ``x``.
+        lower, upper: Ends of the values that may be multiplied by the scale.
+        rounded: Takes x / scale, which it may overwrite, to the nearest of them.
+    """
     if x.requires_grad and torch.is_grad_enabled():
-        return _StraightThrough.apply(x, scale, *limits)  # type: ignore[no-any-return, no-untyped-call]
-    return torch.div(x, scale).round_().clamp_(*limits).mul_(scale)
+        return _StraightThrough.apply(x, scale, lower, upper, rounded)  # type: ignore[no-any-return, no-untyped-call]
+    return rounded(torch.div(x, scale)).clamp_(lower, upper).mul_(scale)
 
 
-def _unit_where_zero(scale: Tensor) -> Tensor:
+def unit_where_zero(scale: Tensor) -> Tensor:
+    """The scale, with 1 in place of 0."""
     return torch.where(scale == 0, torch.ones_like(scale), scale)
 
 
-def _limits(zero_point: Tensor | None, grid: Grid) -> tuple[float, float]:
+def _limits(zero_point: Tensor | None, grid: Grid) -> tuple[Limit, Limit]:
     """Ends of the grid before the zero point is added.
 
-    Plain numbers, because limits that are tensors measured six times slower, and
-    shifting by the zero point and back costs two more passes over memory.
+    Plain numbers where they serve, because limits that are tensors measured six
+    times slower, and shifting by the zero point and back costs two more passes
+    over memory.
     """
-    shift = 0.0 if zero_point is None else zero_point.item()
+    if zero_point is None:
+        return grid.qmin, grid.qmax
+    shift = zero_point.item() if zero_point.numel() == 1 else zero_point
     return grid.qmin - shift, grid.qmax - shift
 
 
 class _StraightThrough(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, scale: Tensor, lower: float, upper: float) -> Tensor:
-        steps = torch.div(x, scale).round_()
+    def forward(
+        ctx: Any, x: Tensor, scale: Tensor, lower: Limit, upper: Limit, rounded: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        steps = rounded(torch.div(x, scale))
         clamped = steps.clamp(lower, upper)
         ctx.save_for_backward(steps == clamped)
         return clamped.mul_(scale)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
         (inside,) = ctx.saved_tensors
-        return grad * inside, None, None, None
+        return grad * inside, None, None, None, None

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from reliability.errors import QuantizationError
-from reliability.quant.layers import QuantConv2d, QuantLinear
+from reliability.quant.layers import QuantConv2d, QuantLinear, scales_of
 from reliability.quant.recipe import EACH_TOWER, Towers, includes
 from reliability.quant.towers import encode, gemm_layers
 
 _ON_GRID = 1e-3
-"""Distance from a code, in steps, that float rounding cannot explain."""
+"""Distance from a format's value, in steps, that float rounding cannot explain."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,16 @@ class Coverage:
             next="quantize a tower made of Linear, Conv2d and nn.MultiheadAttention, or report this one's type",
         )
 
+    def require_float(self, where: str) -> None:
+        """Raise a QuantizationError unless nothing is quantized, as in a control that only trained like a candidate."""
+        if self.quantized_macs:
+            raise QuantizationError(
+                where=where,
+                what="a control that must end in float has quantized layers",
+                got=f"{self.share:.1%} of its products with weights",
+                next="report this: the recipe's method left its grid in place",
+            )
+
 
 def coverage(clip: nn.Module, images: Tensor, tokens: Tensor, towers: Towers | None = None) -> Coverage:
     """Count the multiply-accumulates of a forward pass by how they were computed.
@@ -113,7 +123,7 @@ def _quantized_towers(clip: nn.Module) -> Towers:
 
 
 def _on_grid(layer: QuantLinear | QuantConv2d) -> bool:
-    return layer.format.steps_off(layer.weight, layer.weight_scale) <= _ON_GRID
+    return layer.format.steps_off(layer.weight, scales_of(layer)) <= _ON_GRID
 
 
 def _count(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
+import torch
 from torch import Tensor, nn
 
 from reliability.errors import QuantizationError
-from reliability.quant.formats import WeightFormat, weight_format
+from reliability.quant.formats.values import Scales
+from reliability.quant.formats.weights import WeightFormat, weight_format
 from reliability.quant.quantizers import ACTIVATIONS
 from reliability.quant.recipe import Recipe
 from reliability.quant.towers import gemm_layers, replace_module
@@ -21,7 +25,9 @@ class QuantLinear(nn.Linear):
 
     Attributes:
         weight: [out, in] float32, dequantized.
-        weight_scale: [out, 1] float32.
+        weight_scale: [out, 1] float32 where a channel has one scale, [out, groups, 1]
+            where groups have. The other fields of ``Scales`` are buffers
+            ``weight_zero_point`` and ``weight_outer`` in formats that have them.
     """
 
     weight_scale: Tensor
@@ -46,7 +52,7 @@ class QuantConv2d(nn.Conv2d):
 
     Attributes:
         weight: [out, in / groups, kh, kw] float32, dequantized.
-        weight_scale: [out, 1, 1, 1] float32.
+        weight_scale: [out, 1, 1, 1] float32, or as in :class:`QuantLinear`.
     """
 
     weight_scale: Tensor
@@ -66,6 +72,27 @@ class QuantConv2d(nn.Conv2d):
 
 
 QuantLayer = QuantLinear | QuantConv2d
+_BUFFERS = {"scale": "weight_scale", "zero_point": "weight_zero_point", "outer": "weight_outer"}
+
+
+def scales_of(layer: QuantLayer) -> Scales:
+    """The scales of a layer's weight."""
+    return Scales(*(cast(Tensor, getattr(layer, name, None)) for name in _BUFFERS.values()))
+
+
+@torch.no_grad()
+def put_weight(layer: QuantLayer, weight: Tensor, scales: Scales) -> None:
+    """Give a layer another weight, snapped to the nearest values of its format, in place.
+
+    Args:
+        layer: Its format's values and sharing stay as they are.
+        weight: Of the layer's shape. What lies on the grid of the scales is not changed.
+        scales: Of the new weight, shaped as the layer's own.
+    """
+    for field, name in _BUFFERS.items():
+        if hasattr(layer, name):
+            getattr(layer, name).copy_(getattr(scales, field))
+    layer.weight.copy_(layer.format.snap(weight, scales))
 
 
 def insert_quantizers(clip: nn.Module, recipe: Recipe) -> dict[str, QuantLayer]:
@@ -101,7 +128,10 @@ def _quantized(name: str, layer: nn.Linear | nn.Conv2d, recipe: Recipe) -> Quant
 
 def _take_weights(layer: QuantLayer, source: nn.Linear | nn.Conv2d) -> None:
     weight = source.weight.detach()
-    scale = layer.format.scale(weight)
-    layer.register_buffer("weight_scale", scale)
-    layer.weight = nn.Parameter(layer.format.snap(weight, scale), requires_grad=False)
+    scales = layer.format.scales(weight)
+    for field, name in _BUFFERS.items():
+        value = getattr(scales, field)
+        if value is not None:
+            layer.register_buffer(name, value)
+    layer.weight = nn.Parameter(layer.format.snap(weight, scales), requires_grad=False)
     layer.bias = source.bias

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from reliability.errors import QuantizationError
-from reliability.quant.recipe import PERCENTILE, RangeSetting
 
-_KEPT_BITS = 18
-_BINS = 1 << _KEPT_BITS
+_MOMENTUM = 0.1
 
 
 class RangeObserver:
@@ -50,42 +46,30 @@ class RangeObserver:
         return self._ends
 
 
-class PercentileObserver(RangeObserver):
-    """Percentiles of all values seen, from exact counts over a logarithmic histogram.
+class EmaObserver(RangeObserver):
+    """Moving average of each batch's smallest and largest value.
 
     Args:
         layer: Name for error messages.
-        percentile: Upper one, in percent; the lower one is 100 minus it.
 
     Conventions:
-        A bin is all float32 numbers that share sign, exponent and the first 9 bits
-        of the fraction, so counts do not depend on how values were batched. The
-        upper end is the outer edge of the first bin beyond which at most the
-        excess share lies, no more than 1/512 of its size above the exact order
-        statistic and never outside what was seen; the lower end mirrors it.
-    """
+        The first batch sets the range, and each later one moves it a tenth of the way
+        to its own. The result depends on the batches, which are in the order of the
+        range-setting data and of the size that ``range_setting`` fixes.
 
-    def __init__(self, layer: str, percentile: float = PERCENTILE) -> None:
-        super().__init__(layer)
-        self._excess = 1 - percentile / 100
-        self._counts: Tensor | None = None
+    Source:
+        Jacob et al., CVPR 2018 (arXiv 1712.05877), section 3.1. No departure.
+    """
 
     def update(self, x: Tensor) -> None:
         """Take in a layer's input, as :meth:`RangeObserver.update` does."""
+        before, self._ends = self._ends, None
         super().update(x)
-        pattern = x.detach().float().contiguous().view(torch.int32) >> (32 - _KEPT_BITS)
-        counts = torch.bincount(pattern.flatten() + _BINS // 2, minlength=_BINS)
-        self._counts = counts if self._counts is None else self._counts + counts
-
-    def result(self) -> tuple[Tensor, Tensor]:
-        """Low and high end of the range, 0-d float32."""
-        low, high = super().result()
-        assert self._counts is not None
-        # Bins ascend in magnitude on either side: a float is stored as sign and magnitude.
-        negative, positive = self._counts[: _BINS // 2], self._counts[_BINS // 2 :]
-        allowed = int(self._excess * int(self._counts.sum()))
-        upper, lower = _edge(positive, allowed), -_edge(negative, allowed)
-        return torch.clamp(lower, low, high), torch.clamp(upper, low, high)
+        if before is not None and self._ends is not None:
+            low, high = (old + _MOMENTUM * (new - old) for old, new in zip(before, self._ends, strict=True))
+            self._ends = low, high
+        elif before is not None:
+            self._ends = before
 
 
 class ChannelObserver:
@@ -112,13 +96,6 @@ class ChannelObserver:
         return self._amax
 
 
-RANGE_OBSERVERS: dict[RangeSetting, Callable[[str], RangeObserver]] = {
-    "minmax": RangeObserver,
-    "percentile": PercentileObserver,
-}
-"""Range setting to the observer that does it."""
-
-
 def require_finite(values: Tensor, layer: str) -> None:
     """Raise a QuantizationError that names the layer unless every value is finite."""
     if not bool(torch.isfinite(values).all()):
@@ -136,16 +113,3 @@ def unseen(layer: str) -> QuantizationError:
         what="range setting showed this layer no data",
         next="pass range-setting data for its tower, or leave out a tower whose forward never runs it",
     )
-
-
-def _edge(counts: Tensor, allowed: int) -> Tensor:
-    """Outer edge of the first bin, from the largest magnitude down, beyond which at most ``allowed`` values lie.
-
-    It is 0 where all values of this sign may be left out: a range includes 0 anyway.
-    """
-    beyond = counts.flip(0).cumsum(0)
-    if int(beyond[-1]) <= allowed:
-        return torch.zeros((), device=counts.device)
-    first = int(torch.searchsorted(beyond, allowed, right=True))
-    pattern = (_BINS // 2 - first) << (32 - _KEPT_BITS)
-    return torch.tensor(pattern, dtype=torch.int32, device=counts.device).view(torch.float32)

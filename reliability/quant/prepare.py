@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 
 from torch import nn
 
-from reliability.errors import QuantizationError
 from reliability.quant.coverage import coverage
 from reliability.quant.finite import require_finite_weights
 from reliability.quant.layers import insert_quantizers
-from reliability.quant.methods.registry import METHODS
+from reliability.quant.methods.pipeline import PARITY_PAIRS, add_structure, run
 from reliability.quant.methods.workbench import Workbench
 from reliability.quant.recipe import Recipe
 from reliability.quant.surgery import check_parity, split_attention
@@ -19,11 +19,13 @@ from reliability.quant.towers import RangeData
 
 __all__ = ["RangeData", "prepare", "skeleton"]
 
-_PARITY_PAIRS = 4
-
 
 def prepare(
-    clip: nn.Module, recipe: Recipe, data: RangeData, progress: Callable[[str], None] | None = None
+    clip: nn.Module,
+    recipe: Recipe,
+    data: RangeData,
+    progress: Callable[[str], None] | None = None,
+    checkpoint: Path | None = None,
 ) -> nn.Module:
     """Quantize a copy of a CLIP.
 
@@ -33,10 +35,14 @@ def prepare(
         recipe: What to do; ``fp32`` gives a plain copy.
         data: At least ``recipe.range_images`` pairs, of which the first are used.
         progress: Takes one line at a time.
+        checkpoint: A file where a training keeps its state now and then, and from which
+            it goes on if the file exists; gone once training is done.
 
     Returns:
         A model in eval mode that embeds as the given one does, in simulated low
-        precision: float32 arithmetic on values of the recipe's grids.
+        precision: float32 arithmetic on values of the recipe's grids. A recipe that
+        :attr:`~Recipe.ends_in_float` gives a float model, and the proof asked of it is
+        that nothing in it is quantized.
 
     Raises:
         QuantizationError: The model has a structure that the recipe cannot
@@ -46,15 +52,15 @@ def prepare(
     reference = copy.deepcopy(clip).eval()
     if recipe.is_float:
         return reference
-    method = _method(recipe)
     require_finite_weights(clip)
     data = data.first(recipe.range_images).to(next(clip.parameters()).device)
     explicit = split_attention(copy.deepcopy(reference), recipe.towers).requires_grad_(False)
-    few = data.first(min(_PARITY_PAIRS, recipe.range_images))
+    few = data.first(min(PARITY_PAIRS, recipe.range_images))
     check_parity(reference, explicit, few.images, few.tokens)
     model = copy.deepcopy(explicit)
-    method(Workbench(model, explicit, recipe, data, progress or _silent))
-    coverage(model, few.images[:1], few.tokens[:1], recipe.towers).require_complete(f"recipe {recipe.name}")
+    run(Workbench(model, explicit, recipe, data, progress or _silent, checkpoint=checkpoint))
+    proof = coverage(model, few.images[:1], few.tokens[:1], recipe.towers)
+    (proof.require_float if recipe.ends_in_float else proof.require_complete)(f"recipe {recipe.name}")
     return model.requires_grad_(False).eval()
 
 
@@ -71,21 +77,11 @@ def skeleton(clip: nn.Module, recipe: Recipe) -> nn.Module:
     model = copy.deepcopy(clip).eval()
     if recipe.is_float:
         return model
-    _method(recipe)
     split_attention(model, recipe.towers)
-    insert_quantizers(model, recipe)
+    add_structure(model, recipe)
+    if not recipe.ends_in_float:
+        insert_quantizers(model, recipe)
     return model.requires_grad_(False)
-
-
-def _method(recipe: Recipe) -> Callable[[Workbench], None]:
-    if recipe.method not in METHODS:
-        raise QuantizationError(
-            where=f"recipe {recipe.name}",
-            what="no quantization method has this name",
-            got=recipe.method,
-            next=f"use one of {', '.join(METHODS)}, or register the method in quant/methods/registry.py",
-        )
-    return METHODS[recipe.method]
 
 
 def _silent(line: str) -> None:

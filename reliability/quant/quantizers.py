@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from reliability.quant.affine import Grid, asymmetric_parameters, fake_quantize, symmetric_scale
-from reliability.quant.recipe import Activation, Recipe
+from reliability.quant.affine import Grid, asymmetric_parameters, fake_quantize, scale_to
+from reliability.quant.formats.scaling import Scaling
+from reliability.quant.formats.sharing import from_blocks, to_blocks
+from reliability.quant.formats.values import Integers, Minifloat, Scales, Values
+from reliability.quant.formats.weights import weight_format
+from reliability.quant.number_format import INTEGERS, Activation
+from reliability.quant.recipe import Recipe
 
 
-class StaticQuantizer(nn.Module):
-    """Per-tensor asymmetric quantization over a range set beforehand.
-
-    Args:
-        bits: Width of a code.
+class RangeQuantizer(ABC, nn.Module):
+    """A per-tensor quantizer whose range is set beforehand.
 
     Conventions:
         Before :meth:`set_range` the scale is NaN, and so is every output: a
@@ -23,39 +26,80 @@ class StaticQuantizer(nn.Module):
     """
 
     scale: Tensor
-    zero_point: Tensor
 
-    def __init__(self, bits: int) -> None:
+    def __init__(self, values: Values) -> None:
         super().__init__()
-        self.grid = Grid(bits, symmetric=False)
+        self.values = values
         self.register_buffer("scale", torch.tensor(torch.nan))
-        self.register_buffer("zero_point", torch.tensor(torch.nan))
 
     @property
     def has_range(self) -> bool:
         """Whether a finite range was set or loaded."""
-        return bool(torch.isfinite(self.scale) & torch.isfinite(self.zero_point))
+        return all(bool(torch.isfinite(buffer)) for buffer in self.buffers())
+
+    @abstractmethod
+    def fit(self, low: Tensor, high: Tensor) -> Scales:
+        """Scales that cover [low, high], widened to include 0."""
 
     def set_range(self, low: Tensor, high: Tensor) -> None:
         """Cover [low, high], widened to include 0."""
-        scale, zero_point = asymmetric_parameters(low, high, self.grid)
-        self.scale.copy_(scale)
-        self.zero_point.copy_(zero_point)
+        scales = self.fit(low, high)
+        for name, buffer in self.named_buffers():
+            buffer.copy_(getattr(scales, name))
+
+    def preview(self, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        """What the quantizer would make of ``x`` with this range, which is not kept."""
+        return self.values.snap(x, self.fit(low, high))
+
+    def extra_repr(self) -> str:
+        """Shown in the module's repr."""
+        return f"{self.values}"
+
+
+class StaticQuantizer(RangeQuantizer):
+    """Per-tensor asymmetric quantization to integers over a range set beforehand.
+
+    Args:
+        bits: Width of a code.
+    """
+
+    zero_point: Tensor
+
+    def __init__(self, bits: int) -> None:
+        super().__init__(Integers(bits, symmetric=False))
+        self.grid = Grid(bits, symmetric=False)
+        self.register_buffer("zero_point", torch.tensor(torch.nan))
+
+    def fit(self, low: Tensor, high: Tensor) -> Scales:
+        """The smallest code becomes the low end, the largest one the high end."""
+        return Scales(*asymmetric_parameters(low, high, self.grid))
 
     def forward(self, x: Tensor) -> Tensor:
         """Quantize and dequantize, any shape."""
         return fake_quantize(x, self.scale, self.zero_point, self.grid)
 
-    def extra_repr(self) -> str:
-        """Shown in the module's repr."""
-        return f"bits={self.grid.bits}"
+
+class StaticFloatQuantizer(RangeQuantizer):
+    """Per-tensor quantization to minifloats over a range set beforehand.
+
+    Args:
+        values: The minifloats.
+    """
+
+    def fit(self, low: Tensor, high: Tensor) -> Scales:
+        """The largest value becomes the end that is farther from 0, on both sides."""
+        return Scales(scale_to(torch.maximum(low.abs(), high.abs()), self.values.largest))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Quantize and dequantize, any shape."""
+        return self.values.snap(x, Scales(self.scale))
 
 
 class DynamicQuantizer(nn.Module):
     """Symmetric quantization whose scale comes from each token itself.
 
     Args:
-        bits: Width of a code.
+        values: What a token's values are rounded to.
         dims: Axes that share a scale: the last one for tokens [..., D]; all but
             the first for images [N, C, H, W], because a convolution's windows
             overlap tokens and its integer form needs one scale for all of them.
@@ -66,28 +110,71 @@ class DynamicQuantizer(nn.Module):
 
     has_range = True
 
-    def __init__(self, bits: int, dims: tuple[int, ...]) -> None:
+    def __init__(self, values: Values, dims: tuple[int, ...]) -> None:
         super().__init__()
-        self.grid = Grid(bits, symmetric=True)
-        self.dims = dims
+        self.values, self.dims = values, dims
 
     def forward(self, x: Tensor) -> Tensor:
         """Quantize and dequantize."""
         amax = x.detach().abs().amax(dim=self.dims, keepdim=True)
-        return fake_quantize(x, symmetric_scale(amax, self.grid), None, self.grid)
+        return self.values.snap(x, Scales(scale_to(amax, self.values.largest)))
 
     def extra_repr(self) -> str:
         """Shown in the module's repr."""
-        return f"bits={self.grid.bits}, dims={self.dims}"
+        return f"{self.values}, dims={self.dims}"
+
+
+class BlockQuantizer(nn.Module):
+    """Quantization whose scales come from blocks of channels.
+
+    Args:
+        values: What a block's values are rounded to.
+        scaling: Takes a block to its scale.
+        size: Values in a block; the last block of a token is shorter where the
+            channels are no multiple of it.
+        image: Whether inputs are images [N, C, H, W], not tokens [..., D].
+
+    Conventions:
+        A block is channels of one token, or of one pixel: a pixel that several
+        windows of a convolution share has one code in all of them, and blocks lie
+        along the axis that the products are summed over. A scale of scales, in
+        formats that have one, is a token's or an image's own where kernels take one
+        set beforehand, so a code never depends on batch mates.
+    """
+
+    has_range = True
+
+    def __init__(self, values: Values, scaling: Scaling, size: int, image: bool) -> None:
+        super().__init__()
+        self.values, self.scaling, self.size, self.image = values, scaling, size, image
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Quantize and dequantize."""
+        channels = 1 if self.image else -1
+        blocks = to_blocks(x.movedim(channels, -1), self.size)
+        outer_dims = (1, 2, 3, 4) if self.image else (-2, -1)
+        scales = self.scaling.fit(blocks.detach(), (-1,), outer_dims)
+        return from_blocks(self.values.snap(blocks, scales), x.shape[channels]).movedim(-1, channels)
+
+    def extra_repr(self) -> str:
+        """Shown in the module's repr."""
+        return f"{self.values}, {self.scaling}, size={self.size}, image={self.image}"
 
 
 def _static(recipe: Recipe, layer: nn.Module) -> nn.Module:
     del layer
-    return StaticQuantizer(recipe.activation_bits)
+    values = _values(recipe)
+    return StaticFloatQuantizer(values) if isinstance(values, Minifloat) else StaticQuantizer(recipe.activation_bits)
 
 
 def _dynamic(recipe: Recipe, layer: nn.Module) -> nn.Module:
-    return DynamicQuantizer(recipe.activation_bits, (1, 2, 3) if isinstance(layer, nn.Conv2d) else (-1,))
+    return DynamicQuantizer(_values(recipe), (1, 2, 3) if isinstance(layer, nn.Conv2d) else (-1,))
+
+
+def _block(recipe: Recipe, layer: nn.Module) -> nn.Module:
+    form = weight_format(recipe)
+    assert isinstance(form.sharing.unit, int)
+    return BlockQuantizer(form.values, form.scaling, form.sharing.unit, isinstance(layer, nn.Conv2d))
 
 
 def _none(recipe: Recipe, layer: nn.Module) -> nn.Module:
@@ -95,9 +182,16 @@ def _none(recipe: Recipe, layer: nn.Module) -> nn.Module:
     return nn.Identity()
 
 
+def _values(recipe: Recipe) -> Values:
+    """What activations are rounded to symmetrically: integers of their own width, or as weights are."""
+    integers = recipe.number_format.family == INTEGERS
+    return Integers(recipe.activation_bits) if integers else weight_format(recipe).values
+
+
 ACTIVATIONS: dict[Activation, Callable[[Recipe, nn.Module], nn.Module]] = {
     "static": _static,
     "dynamic": _dynamic,
+    "block": _block,
     "none": _none,
 }
 """Kind of activation quantization to the module it puts before a layer; a new kind is one line here."""

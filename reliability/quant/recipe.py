@@ -1,84 +1,26 @@
-"""Recipes: frozen, named descriptions of a quantization. Imports no torch.
-
-A scheme (the word after the bit widths) is one line of :data:`SCHEMES`; it names
-the method that is looked up in ``reliability.quant.methods.registry``.
-"""
+"""Recipes: frozen, named descriptions of a quantization. Imports no torch."""
 
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 from reliability.errors import UsageError
+from reliability.quant.grammar import FULL_BITS, GRAMMAR, GrammarError, Parts, take_apart
+from reliability.quant.number_format import FAMILIES, INTEGERS, PLAIN_INTEGERS, Activation, NumberFormat
+from reliability.quant.schemes import PERCENTILE, SCHEMES, QatSettings, Scheme
 
-Activation = Literal["static", "dynamic", "none"]
-RangeSetting = Literal["minmax", "percentile", "none"]
+__all__ = [
+    "EACH_TOWER", "FP32", "PERCENTILE", "SCHEMES", "Activation", "NumberFormat", "QatSettings", "RangeSetting",
+    "Recipe", "Tower", "Towers", "includes", "list_recipes", "parse_recipe",
+]  # fmt: skip
+
+RangeSetting = Literal["minmax", "ema", "percentile", "mse", "entropy", "none"]
 Tower = Literal["vision", "text"]
-Towers = Literal["vision", "text", "both"]
+Towers = Literal["vision", "text", "both", "none"]
 EACH_TOWER: tuple[Tower, ...] = ("vision", "text")
-
-FLOAT_BITS = 16
-"""``a16``: activations are left in floating point."""
-PERCENTILE = 99.99
-"""Upper percentile of a percentile range; the lower one mirrors it."""
-
-_GRAMMAR = "w{2..8}a{2..8|16}-{scheme}[-a{alpha}][-text|-both][-s{seed}], or fp32"
-_BITS = re.compile(r"w([2-8])a([2-8]|16)")
-_SUFFIXES = {
-    "alpha": re.compile(r"a(0(?:\.\d+)?|1(?:\.0+)?)"),
-    "towers": re.compile(r"(text|both)"),
-    "seed": re.compile(r"s(0|[1-9]\d{0,8})"),
-}
-
-
-@dataclass(frozen=True)
-class QatSettings:
-    """Quantization-aware training of the learned-step-size scheme.
-
-    Attributes:
-        steps: Optimizer steps.
-        batch: Image-caption pairs per step.
-        learning_rate: Peak rate of the model's own parameters, cosine to 0.
-        step_size_rate: Peak rate of each activation step, as a share of its initial value.
-    """
-
-    steps: int = 100
-    batch: int = 32
-    learning_rate: float = 5e-5
-    step_size_rate: float = 2e-2
-
-
-@dataclass(frozen=True)
-class Scheme:
-    """What the scheme part of a recipe's name stands for.
-
-    Attributes:
-        method: Key into the registry of methods.
-        activation, range_setting, alpha, qat: As in :class:`Recipe`.
-        weight_only: Whether ``a16`` makes sense.
-        card: One phrase for a listing.
-    """
-
-    method: str
-    activation: Activation
-    range_setting: RangeSetting
-    card: str
-    weight_only: bool = False
-    alpha: float | None = None
-    qat: QatSettings | None = None
-
-
-SCHEMES: dict[str, Scheme] = {
-    "minmax": Scheme("rtn", "static", "minmax", "round to nearest, static min/max ranges", weight_only=True),
-    "percentile": Scheme("rtn", "static", "percentile", f"round to nearest, static {PERCENTILE} percentile ranges"),
-    "dynamic": Scheme("rtn", "dynamic", "none", "round to nearest, per-token dynamic activations"),
-    "smoothquant": Scheme("smoothquant", "static", "minmax", "SmoothQuant, static min/max ranges", alpha=0.5),
-    "lsq": Scheme("lsq", "static", "minmax", "quantization-aware training, learned step sizes", qat=QatSettings()),
-}
-"""Scheme name to meaning; a new scheme is one line here and one method."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +29,20 @@ class Recipe:
 
     Attributes:
         name: As the user wrote it.
-        weight_bits: Width of weight codes, 32 for FP32.
+        weight_bits: Width of one weight's code, 32 for FP32.
         activation_bits: Width of activation codes; 16 leaves them in float, 32 for FP32.
-        activation: ``static`` per-tensor asymmetric, ``dynamic`` per-token symmetric, or ``none``.
-        method: Key into the registry of methods.
+        activation: ``static`` per tensor (integers asymmetric, floats symmetric), ``dynamic``
+            per-token symmetric, ``block`` with scales from the data, or ``none``.
+        method: Transforms, then rounding or training, joined by ``+``; ``rtn`` where only
+            round to nearest is left.
         range_setting: How static ranges are set.
-        towers: Which towers are quantized; the other one is left untouched.
+        towers: Which towers are quantized; the others are left untouched.
         alpha: SmoothQuant's migration strength in [0, 1], None for other methods.
         qat: Training settings, None for post-training methods.
         range_images: Image-caption pairs that ranges (and training) use.
         seed: Of the range-setting draw and of the training order.
+        number_format: The numbers that codes stand for.
+        percentile: Upper percentile of percentile ranges; others ignore it.
     """
 
     name: str
@@ -110,23 +56,50 @@ class Recipe:
     qat: QatSettings | None = None
     range_images: int = 512
     seed: int = 0
+    number_format: NumberFormat = PLAIN_INTEGERS
+    percentile: float = PERCENTILE
 
     @property
     def is_float(self) -> bool:
         """Whether this is the identity control."""
         return self.method == "identity"
 
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the methods in the order in which they run."""
+        return tuple(self.method.split("+"))
+
     def quantizes(self, tower: Tower) -> bool:
         """Whether this tower is changed at all."""
         return not self.is_float and includes(self.towers, tower)
 
+    def changes(self, tower: Tower) -> bool:
+        """Whether evaluations see anything else of this tower; a refitted logit scale goes with the text."""
+        return self.quantizes(tower) or (tower == "text" and self._has(lambda scheme: scheme.role == "head"))
+
+    @property
+    def ends_in_float(self) -> bool:
+        """Whether the result has no grid: FP32 itself, or a control that only trains as if it had one."""
+        return self.weight_bits == FULL_BITS or self._has(lambda scheme: scheme.ends_in_float)
+
+    def _has(self, holds: Callable[[Scheme], bool]) -> bool:
+        return any(holds(SCHEMES[stage]) for stage in self.stages if stage in SCHEMES)
+
     @property
     def identity(self) -> Mapping[str, Any]:
-        """What the quantized weights depend on, JSON-serialisable; names with one meaning share it."""
+        """What the quantized weights depend on, JSON-serialisable; names with one meaning share it.
+
+        Settings that came later than others are left out at their default, so that
+        what was computed before them keeps its address.
+        """
         if self.is_float:
             return {"method": self.method}
         fields = {key: value for key, value in asdict(self).items() if key != "name"}
-        return fields | {"percentile": PERCENTILE if self.range_setting == "percentile" else None}
+        if self.number_format == PLAIN_INTEGERS:
+            del fields["number_format"]
+        if self.qat:
+            fields["qat"] = self.qat.identity
+        return fields | {"percentile": self.percentile if self.range_setting == "percentile" else None}
 
 
 def includes(towers: Towers, tower: Tower) -> bool:
@@ -141,81 +114,115 @@ def parse_recipe(name: str) -> Recipe:
     """Read a recipe's name.
 
     Args:
-        name: ``fp32`` or ``w{2..8}a{2..8|16}-{scheme}[-a{alpha}][-text|-both][-s{seed}]``.
+        name: ``fp32``, ``fp32-tunescale[-s{seed}]`` or
+            ``FORMAT-SCHEME{+SCHEME}[-a{alpha}][-text|-both][-s{seed}]``.
 
     Raises:
         UsageError: A part is unknown, out of order, or senseless with the others.
 
     Conventions:
-        The vision tower is quantized unless ``-text`` or ``-both`` says otherwise.
-        ``a16`` (weights only) goes with ``minmax`` alone: the other schemes are
-        about activations.
+        FORMAT is ``w{2..8}a{2..8|16}``, which may be followed by ``_t`` (one scale
+        per tensor) or ``_g32``, ``_g64``, ``_g128`` (one per group of inputs) instead
+        of one per output channel, and by ``_asym`` (weights with a zero point); all
+        three are about weights. Or it is one of ``fp8 fp8e5m2 mxfp8 mxfp6 mxfp4
+        mxint8 nvfp4`` for weights and activations alike; ``_ceil`` rounds the scales
+        of an mx format up. Schemes are joined in the order in which they run:
+        transforms, ranges, rounding or training, then the head. Without a word for
+        ranges they are min/max (of least squared error for ``lsqplus``), without one for
+        rounding it is to nearest. The vision tower is quantized unless ``-text`` or
+        ``-both`` says otherwise.
 
     Example:
         >>> parse_recipe("w4a8-smoothquant-a0.75-both-s3").alpha
         0.75
+        >>> parse_recipe("w4a8_g64-smoothquant+mse").number_format.granularity
+        64
     """
     if name == "fp32":
         return FP32
-    bits, *parts = name.split("-")
-    widths = _BITS.fullmatch(bits)
-    if widths is None:
-        _refuse(name, "the bit widths are not w2 to w8 with a2 to a8 or a16", bits)
-    if not parts or parts[0] not in SCHEMES:
-        known = ", ".join(SCHEMES)
-        _refuse(name, f"the scheme is not one of {known}", parts[0] if parts else "")
-    scheme = SCHEMES[parts[0]]
-    suffixes = _read_suffixes(name, parts[1:])
-    weight_bits, activation_bits = int(widths[1]), int(widths[2])
-    if activation_bits == FLOAT_BITS and not scheme.weight_only:
-        _refuse(name, f"a16 leaves activations in float, but {parts[0]} is about quantizing them", bits)
-    if "alpha" in suffixes and scheme.alpha is None:
-        _refuse(name, f"{parts[0]} has no smoothing strength", f"a{suffixes['alpha']}")
-    weight_only = activation_bits == FLOAT_BITS
+    try:
+        return _recipe(name, take_apart(name))
+    except GrammarError as fault:
+        close = difflib.get_close_matches(name, list_recipes(), n=3, cutoff=0.5)
+        hint = fault.advice or (f"did you mean {' or '.join(close)}?" if close else "correct that part")
+        raise UsageError(
+            where=f"recipe {name!r}", what=fault.what, got=fault.got, next=f"{hint}; the grammar is {GRAMMAR}"
+        ) from None
+
+
+def _recipe(name: str, parts: Parts) -> Recipe:
+    activation = _activation(parts)
+    alphas = [scheme.alpha for scheme in (SCHEMES[word] for word in parts.words) if scheme.alpha is not None]
+    training = parts.word("training")
     return Recipe(
         name=name,
-        weight_bits=weight_bits,
-        activation_bits=activation_bits,
-        activation="none" if weight_only else scheme.activation,
-        method=scheme.method,
-        range_setting="none" if weight_only else scheme.range_setting,
-        towers=suffixes.get("towers", "vision"),  # type: ignore[arg-type]
-        alpha=float(suffixes["alpha"]) if "alpha" in suffixes else scheme.alpha,
-        qat=scheme.qat,
-        seed=int(suffixes.get("seed", "0")),
+        weight_bits=parts.weight_bits,
+        activation_bits=parts.activation_bits,
+        activation=activation,
+        method=_method(parts),
+        range_setting=_range_setting(parts) if activation == "static" else "none",  # type: ignore[arg-type]
+        towers="none" if parts.unquantized else parts.options.get("towers", "vision"),  # type: ignore[arg-type]
+        alpha=float(parts.options["alpha"]) if "alpha" in parts.options else next(iter(alphas), None),
+        qat=SCHEMES[training].qat if training else None,
+        seed=int(parts.options.get("seed", "0")),
+        number_format=parts.number_format,
     )
+
+
+def _activation(parts: Parts) -> Activation:
+    if parts.float_activations:
+        return "none"
+    ranges = parts.word("ranges")
+    if ranges:
+        return SCHEMES[ranges].activation
+    family = parts.number_format.family
+    return "static" if family == INTEGERS else FAMILIES[family].activation
+
+
+def _range_setting(parts: Parts) -> str:
+    training = parts.word("training")
+    return parts.word("ranges") or (SCHEMES[training].static_range if training else "minmax")
+
+
+def _method(parts: Parts) -> str:
+    """The words that the registry of methods knows, without a round to nearest that goes without saying."""
+    named = [word for word in parts.words if SCHEMES[word].role != "ranges" and word != "rtn"]
+    return "+".join(named) or "rtn"
 
 
 def list_recipes() -> dict[str, str]:
     """Typical recipe names, each with one line on what it does; any name of the grammar works."""
     cards = {"fp32": "the reference itself, an identity control"}
+    words = {word: scheme.card for word, scheme in SCHEMES.items() if word != "rtn" and scheme.role != "head"}
     for bits in ("w8a8", "w6a8", "w4a8", "w4a4"):
-        cards |= {f"{bits}-{name}": f"{_widths(bits)}: {scheme.card}" for name, scheme in SCHEMES.items()}
+        fitting = {word: card for word, card in words.items() if not SCHEMES[word].float_only}
+        cards |= {f"{bits}-{word}": f"{_widths(bits)}: {card}" for word, card in fitting.items()}
+    cards["w4a8-smoothquant+mse"] = f"{_widths('w4a8')}: SmoothQuant, then static ranges of least squared error"
     for bits in ("w8a16", "w4a16"):
         cards[f"{bits}-minmax"] = f"{_widths(bits)}: round to nearest, weights only"
+    cards["w4a16_g64-awq"] = f"{_widths('w4a16')}: {SCHEMES['awq'].card}, weights in groups of 64"
+    cards["w4a8-gptq+biascorr"] = f"{_widths('w4a8')}: GPTQ, then bias correction"
+    cards["fp32-tunescale"] = f"FP32: {SCHEMES['tunescale'].card}"
+    cards["w8a8-minmax+tunescale"] = f"{_widths('w8a8')}: round to nearest, {SCHEMES['tunescale'].card}"
+    for suffix, card in _WEIGHT_SUFFIXES.items():
+        cards[f"w4a8_{suffix}-minmax"] = f"{_widths('w4a8')}: static min/max ranges, weights {card}"
+    for family, facts in FAMILIES.items():
+        cards[f"{family}-rtn"] = f"{facts.card}: round to nearest"
+        if facts.has_ceil:
+            cards[f"{family}_ceil-rtn"] = f"{facts.card} rounded up: round to nearest, nothing clips"
     return cards
+
+
+_WEIGHT_SUFFIXES = {
+    "t": "with one scale per tensor",
+    "g32": "in groups of 32",
+    "g64": "in groups of 64",
+    "g128": "in groups of 128",
+    "asym": "with a zero point per channel",
+    "g64_asym": "in groups of 64 with a zero point each",
+}
 
 
 def _widths(bits: str) -> str:
     weight, activation = bits[1:].split("a")
     return f"{weight}-bit weights, {activation}-bit activations"
-
-
-def _read_suffixes(name: str, parts: list[str]) -> dict[str, str]:
-    """Suffix kind to text, for parts that must follow the order of the grammar."""
-    found: dict[str, str] = {}
-    left = list(parts)
-    for kind, pattern in _SUFFIXES.items():
-        match = pattern.fullmatch(left[0]) if left else None
-        if match is not None:
-            found[kind] = match[1]
-            left.pop(0)
-    if left:
-        _refuse(name, "a suffix is unknown, repeated or out of order", left[0])
-    return found
-
-
-def _refuse(name: str, what: str, got: str) -> NoReturn:
-    close = difflib.get_close_matches(name, list_recipes(), n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(close)}? " if close else ""
-    raise UsageError(where=f"recipe {name!r}", what=what, got=got or "nothing", next=f"{hint}the grammar is {_GRAMMAR}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -53,6 +56,12 @@ def build_tokens(count: int, seed: int = 0) -> Tensor:
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def slow_quant() -> SimpleNamespace:
+    """Number formats by enumeration."""
+    return SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "oracles" / "slow_quant.py")))
 
 
 @pytest.fixture(scope="session")

@@ -105,6 +105,26 @@ def test_per_channel_scales_come_from_each_output_channel() -> None:
         assert torch.equal(fake_quantize(weight, scale, None, grid)[channel], alone)
 
 
+@pytest.mark.parametrize("bits", BITS)
+def test_asymmetric_channels_have_a_zero_point_each(bits: int) -> None:
+    x, grid = sample(bits, 5, 40) + torch.arange(-2.0, 3)[:, None], Grid(bits, symmetric=False)
+    scale, zero = asymmetric_parameters(x.amin(1, keepdim=True), x.amax(1, keepdim=True), grid)
+    assert len(zero.unique()) > 1
+    together, codes = fake_quantize(x, scale, zero, grid), quantize(x, scale, zero, grid)
+    assert torch.equal(dequantize(codes, scale, zero), together)
+    assert torch.equal(fake_quantize(together, scale, zero, grid), together)
+    for row in range(5):
+        assert codes[row].tolist() == slow_codes(x[row], scale[row].item(), int(zero[row]), grid)
+        assert torch.equal(together[row], fake_quantize(x[row], scale[row], zero[row], grid))
+
+
+def test_gradients_pass_where_each_channels_own_range_ends() -> None:
+    x = torch.tensor([[-2.0, 0.0, 2.0], [-2.0, 0.0, 2.0]], requires_grad=True)
+    fake_quantize(x, torch.ones(2, 1), torch.tensor([[0.0], [3.0]]), Grid(2, False)).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [[0.0, 1.0, 1.0], [1.0, 1.0, 0.0]]
+
+
 def test_half_precision_amax_still_gives_a_float32_scale() -> None:
     assert symmetric_scale(torch.tensor(1.0, dtype=torch.float16), Grid(8, True)).dtype == torch.float32
 

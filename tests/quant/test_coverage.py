@@ -13,6 +13,11 @@ from reliability.quant.coverage import coverage
 from reliability.quant.prepare import RangeData, prepare
 from reliability.quant.recipe import parse_recipe
 
+FORMATS = [
+    "w4a8_t-minmax", "w4a8_g32-minmax", "w4a8_asym-minmax", "w2a8_g32_asym-minmax", "fp8-rtn", "fp8e5m2-dynamic",
+    "mxfp8-rtn", "mxfp6_ceil-rtn", "mxfp4-rtn", "mxint8-rtn", "nvfp4-rtn",
+]  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def quantized(vit: nn.Module, small_data: RangeData) -> nn.Module:
@@ -84,6 +89,33 @@ def test_weights_off_their_grid_are_caught(spoiled: Any, small_data: RangeData, 
     assert proof.off_grid == ("visual.proj.linear",)
     with pytest.raises(QuantizationError, match=r"off their grid: visual\.proj\.linear"):
         proof.require_complete("here")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_proved_and_a_weight_off_its_grid_caught(
+    vit: nn.Module, small_data: RangeData, name: str
+) -> None:
+    model: Any = prepare(vit, replace(parse_recipe(name), range_images=24), small_data)
+    few = small_data.images[:1], small_data.tokens[:1]
+    assert coverage(model, *few).complete
+    for layer in ("visual.conv1", "visual.transformer.resblocks.1.mlp.c_proj"):
+        weight = model.get_submodule(layer).weight
+        before = weight.clone()
+        # One weight between two neighbours: a third of the way from the largest one to 0 fits no format.
+        largest = weight.abs().argmax()
+        weight.view(-1)[largest] *= 0.687
+        assert coverage(model, *few).off_grid == (layer,)
+        weight.copy_(before)
+    assert coverage(model, *few).complete
+
+
+@pytest.mark.parametrize("name", ["mxfp4-rtn", "nvfp4-rtn"])
+def test_a_scale_that_its_format_cannot_store_is_caught(vit: nn.Module, small_data: RangeData, name: str) -> None:
+    model: Any = prepare(vit, replace(parse_recipe(name), range_images=24), small_data)
+    projection = model.visual.proj.linear
+    projection.weight.mul_(1.04)
+    projection.weight_scale.mul_(1.04)
+    assert coverage(model, small_data.images[:1], small_data.tokens[:1]).off_grid == ("visual.proj.linear",)
 
 
 def test_a_float_model_has_no_share(vit: nn.Module, small_data: RangeData) -> None:

@@ -13,7 +13,6 @@ from torch.nn.utils import parametrize
 from reliability.errors import QuantizationError
 from reliability.quant.coverage import coverage
 from reliability.quant.prepare import RangeData, prepare
-from reliability.quant.qat.distill import Pairs, distillation_loss
 from reliability.quant.qat.lsq import LearnedStep, lsq
 from reliability.quant.quantizers import StaticQuantizer
 from reliability.quant.recipe import QatSettings, Recipe, parse_recipe
@@ -65,26 +64,32 @@ def test_a_step_stays_positive_and_is_handed_back() -> None:
     step = LearnedStep(ready_quantizer(0.0, 1.5))
     with torch.no_grad():
         step.scale.fill_(-1.0)
-    step.keep_positive()
+    step.keep_valid()
     assert step.scale.item() == pytest.approx(0.001)
     assert step.finish().scale.item() == step.scale.item()
 
 
-def unit(seed: int) -> Tensor:
-    return F.normalize(torch.randn(3, 5, generator=torch.Generator().manual_seed(seed)), dim=1)
+def test_parts_with_a_step_each_have_the_gradients_of_steps_of_their_own() -> None:
+    generator = torch.Generator().manual_seed(3)
+    x, weight = torch.randn(3, 7, generator=generator), torch.randn(3, 7, generator=generator)
+    scales = torch.tensor([[0.1], [0.3], [1.0]], requires_grad=True)
+    together = lsq(x, scales, -7.0, 7.0)
+    (together * weight).sum().backward()
+    for row in range(3):
+        scale = scales[row, 0].detach().clone().requires_grad_()
+        alone = lsq(x[row], scale, -7.0, 7.0)
+        (alone * weight[row]).sum().backward()
+        assert torch.equal(together[row], alone)
+        assert scales.grad is not None
+        torch.testing.assert_close(scales.grad[row, 0], scale.grad)
 
 
-def test_loss_is_zero_for_the_teacher_and_matches_a_slow_version_otherwise() -> None:
-    teacher, student, temperature = Pairs(unit(0), unit(1)), Pairs(unit(2), unit(3)), torch.tensor(7.0)
-    assert distillation_loss(teacher, teacher, temperature).item() == pytest.approx(0, abs=1e-6)
-    slow = sum(1 - float(student.image[i] @ teacher.image[i]) for i in range(3)) / 3
-    slow += sum(1 - float(student.text[i] @ teacher.text[i]) for i in range(3)) / 3
-    ours, theirs = (7.0 * p.image @ p.text.T for p in (student, teacher))
-    for q, p in ((ours, theirs), (ours.T, theirs.T)):
-        for i in range(3):
-            p_row, q_row = p[i].softmax(0), q[i].softmax(0)
-            slow += float((p_row * (p_row / q_row).log()).sum()) / 3 / 2
-    assert distillation_loss(student, teacher, temperature).item() == pytest.approx(slow, rel=1e-4)
+@pytest.mark.parametrize("x", [9.0, -9.0])
+def test_outside_the_range_the_gradient_is_that_of_finite_differences(x: float) -> None:
+    value, scale = torch.tensor([x], dtype=torch.float64), torch.tensor(0.4, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(lsq(value, scale, -3.0, 4.0), scale)
+    differences = (lsq(value, scale + 1e-6, -3.0, 4.0) - lsq(value, scale - 1e-6, -3.0, 4.0)) / 2e-6
+    assert slope.item() * sqrt(1 * 4) == pytest.approx(differences.item(), rel=1e-6)
 
 
 @torch.no_grad()

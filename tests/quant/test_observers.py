@@ -1,14 +1,25 @@
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
 from reliability.errors import QuantizationError
-from reliability.quant.observers import ChannelObserver, PercentileObserver, RangeObserver
+from reliability.quant.histograms import EntropyObserver, MseObserver, PercentileObserver
+from reliability.quant.observers import ChannelObserver, EmaObserver, RangeObserver
+from reliability.quant.quantizers import StaticQuantizer
 
-OBSERVERS = [RangeObserver, PercentileObserver, ChannelObserver]
+OBSERVERS: dict[str, Callable[[str], Any]] = {
+    "minmax": RangeObserver,
+    "ema": EmaObserver,
+    "percentile": PercentileObserver,
+    "mse": lambda layer: MseObserver(layer, StaticQuantizer(8).preview),
+    "entropy": lambda layer: EntropyObserver(layer, 128),
+    "channel": ChannelObserver,
+}
 
 
 def heavy_tailed(count: int, seed: int = 0) -> Tensor:
@@ -28,46 +39,6 @@ def test_min_max_are_the_ends() -> None:
     assert shown(RangeObserver("l"), x, 7) == (x.min().item(), x.max().item())
 
 
-@pytest.mark.parametrize("percentile", [99.0, 99.9, 99.99])
-def test_percentile_is_the_order_statistic_up_to_a_bin(percentile: float) -> None:
-    x = heavy_tailed(20_000)
-    low, high = shown(PercentileObserver("l", percentile), x, 5)
-    ordered = np.sort(x.numpy())
-    allowed = int((1 - percentile / 100) * len(x))
-    exact_low, exact_high = ordered[allowed], ordered[-1 - allowed]
-    assert exact_high <= high <= exact_high * (1 + 1 / 512) + 1e-12
-    assert exact_low * (1 + 1 / 512) - 1e-12 <= low <= exact_low
-    assert int((x > high).sum()) <= allowed
-    assert int((x < low).sum()) <= allowed
-
-
-@pytest.mark.parametrize("batches", [1, 3, 64])
-def test_percentile_does_not_depend_on_the_batch_split_or_order(batches: int) -> None:
-    x = heavy_tailed(4096)
-    once = shown(PercentileObserver("l"), x, 1)
-    assert shown(PercentileObserver("l"), x, batches) == once
-    assert shown(PercentileObserver("l"), x.flip(0), batches) == once
-
-
-def test_percentile_never_exceeds_what_was_seen() -> None:
-    x = torch.full((50,), 1.7)
-    assert shown(PercentileObserver("l"), x, 1) == (x[0].item(), x[0].item())
-    low, high = shown(PercentileObserver("l"), torch.tensor([0.0, 0.0, -0.0]), 1)
-    assert (low, high) == (0.0, 0.0)
-
-
-def test_a_few_outliers_do_not_widen_a_percentile_range() -> None:
-    x = torch.linspace(-1, 1, 50_001)
-    low, high = shown(PercentileObserver("l"), torch.cat([x, torch.tensor([1e6, -1e6])]), 1)
-    assert low == pytest.approx(-1, abs=0.01)
-    assert high == pytest.approx(1, abs=0.01)
-
-
-def test_negative_values_alone_have_their_upper_end_at_the_largest() -> None:
-    x = -torch.linspace(1, 2, 1000)
-    assert shown(PercentileObserver("l"), x, 1) == (-2.0, -1.0)
-
-
 def test_channel_maxima_by_hand() -> None:
     observer = ChannelObserver("l")
     observer.update(torch.tensor([[[1.0, -5.0], [2.0, 0.0]]]))
@@ -75,21 +46,54 @@ def test_channel_maxima_by_hand() -> None:
     assert observer.result().tolist() == [3.0, 5.0]
 
 
-@pytest.mark.parametrize("make", OBSERVERS)
-def test_an_observer_without_data_names_the_layer(make: type) -> None:
+@pytest.mark.parametrize("make", OBSERVERS.values(), ids=OBSERVERS)
+def test_an_observer_without_data_names_the_layer(make: Callable[[str], Any]) -> None:
     with pytest.raises(QuantizationError, match=r"no data[\s\S]*visual\.conv1"):
         make("visual.conv1").result()
 
 
-def test_empty_input_is_no_data() -> None:
-    observer = RangeObserver("l")
+@pytest.mark.parametrize("name", [name for name in OBSERVERS if name != "channel"])
+def test_empty_input_is_no_data(name: str) -> None:
+    observer = OBSERVERS[name]("l")
     observer.update(torch.empty(0, 4))
     with pytest.raises(QuantizationError, match="no data"):
         observer.result()
+    for batch in (torch.tensor([[-1.0, 2.0]]), torch.empty(0, 4)):
+        observer.update(batch)
+    assert observer.result()[0] <= 0 < observer.result()[1]
 
 
-@pytest.mark.parametrize("make", OBSERVERS)
+@pytest.mark.parametrize("name", [name for name in OBSERVERS if name not in ("channel", "ema")])
+@pytest.mark.parametrize("batches", [3, 64])
+def test_ranges_do_not_depend_on_the_batch_split_or_order(name: str, batches: int) -> None:
+    x = heavy_tailed(4096)
+    once = shown(OBSERVERS[name]("l"), x, 1)
+    assert shown(OBSERVERS[name]("l"), x, batches) == once
+    assert shown(OBSERVERS[name]("l"), x.flip(0), batches) == once
+
+
+@pytest.mark.parametrize("name", [name for name in OBSERVERS if name != "channel"])
+@pytest.mark.parametrize("value", [0.0, 1e-44, 1.7, -3e-5, 1e37])
+def test_a_constant_is_its_own_range_or_less(name: str, value: float) -> None:
+    low, high = shown(OBSERVERS[name]("l"), torch.full((50,), value), 2)
+    x = torch.tensor(value).item()
+    assert min(x, 0.0) <= low <= high <= max(x, 0.0)
+    if name not in ("mse", "entropy"):
+        assert (low, high) == (x, x)
+
+
+def test_moving_average_by_hand() -> None:
+    observer = EmaObserver("l")
+    for batch in ([-1.0, 4.0], [-3.0, 2.0], [1.0, 14.0]):
+        observer.update(torch.tensor(batch))
+    low, high = observer.result()
+    # -1, then a tenth of the way to -3, then to 1; 4, then to 2, then to 14.
+    assert low.item() == pytest.approx(-1.2 + 0.22)
+    assert high.item() == pytest.approx(3.8 + 1.02)
+
+
+@pytest.mark.parametrize("make", OBSERVERS.values(), ids=OBSERVERS)
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
-def test_a_value_that_is_not_finite_names_the_layer(make: type, bad: float) -> None:
+def test_a_value_that_is_not_finite_names_the_layer(make: Callable[[str], Any], bad: float) -> None:
     with pytest.raises(QuantizationError, match=r"NaN or infinite[\s\S]*visual\.conv1"):
         make("visual.conv1").update(torch.tensor([[1.0, bad, 2.0]]))

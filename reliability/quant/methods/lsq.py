@@ -1,22 +1,42 @@
-"""Quantization-aware training with learned activation steps."""
+"""Quantization-aware training: LSQ, with learned steps of weights too, LSQ+, PACT, DoReFa, and plain straight-through.
+
+All share one loop, described in :class:`reliability.quant.qat.training.Training`, and differ in what of a
+quantizer is learned.
+"""
 
 from __future__ import annotations
 
-from reliability.quant.layers import insert_quantizers
-from reliability.quant.methods.workbench import Workbench
-from reliability.quant.qat.distill import distill
-from reliability.quant.qat.trainable import bake, make_trainable
-from reliability.quant.range_setting import set_static_ranges
+from functools import partial
+
+from reliability.quant.methods.workbench import LayerBench
+from reliability.quant.qat.lsq import LearnedStep
+from reliability.quant.qat.lsq_plus import LearnedStepAndOffset, wide_scales
+from reliability.quant.qat.pact import LearnedClip
+from reliability.quant.qat.trainable import Variant, bake, make_trainable
+from reliability.quant.qat.training import Training
+from reliability.quant.qat.weights import DorefaGrid, learned_from
 
 
-def apply(bench: Workbench) -> None:
-    """Start from min/max ranges and float weights, train, then put the weights on their grid.
+def apply(bench: LayerBench, variant: Variant) -> None:
+    """Start from the ranges that were set and float weights, train, then put the weights on their grid.
 
     Raises:
-        QuantizationError: Training diverged.
+        QuantizationError: Training diverged, or a checkpoint is another training's.
     """
-    layers = insert_quantizers(bench.model, bench.recipe)
-    set_static_ranges(bench.reference, layers, bench.recipe, bench.data)
-    steps = make_trainable(layers, bench.reference)
-    distill(bench, steps)
-    bake(layers, steps)
+    make_trainable(bench.layers, bench.float_model, variant)
+    Training(bench).run()
+    bake(bench.layers)
+
+
+VARIANTS: dict[str, Variant] = {
+    "ste": Variant(),
+    "lsq": Variant(activation=LearnedStep),
+    "lsqw": Variant(learned_from(lambda format, weight: format.scales(weight)), LearnedStep),
+    "lsqplus": Variant(learned_from(wide_scales), LearnedStepAndOffset),
+    "pact": Variant(activation=LearnedClip),
+    "dorefa": Variant(DorefaGrid),
+}
+"""Word to what is learned, and how weights are rounded; a new variant is one line here and one in ``schemes``."""
+
+METHODS = {word: partial(apply, variant=variant) for word, variant in VARIANTS.items()}
+"""Word to method."""

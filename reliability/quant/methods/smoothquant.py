@@ -10,16 +10,13 @@ from torch import Tensor, nn
 
 from reliability.errors import QuantizationError
 from reliability.quant.explicit import Projection, SplitAttention
-from reliability.quant.methods import rtn
 from reliability.quant.methods.workbench import Workbench
 from reliability.quant.observers import ChannelObserver
 from reliability.quant.range_setting import observe
 from reliability.quant.recipe import EACH_TOWER, Towers, includes
-from reliability.quant.surgery import check_parity
 from reliability.quant.towers import tower_modules
 
 _SMALLEST = 1e-5
-_PARITY_PAIRS = 4
 
 
 @dataclass(frozen=True)
@@ -28,19 +25,6 @@ class Pair:
 
     norm: nn.LayerNorm
     consumers: tuple[str, ...]
-
-
-def apply(bench: Workbench) -> None:
-    """Smooth the float model, then round to nearest.
-
-    Raises:
-        QuantizationError: The tower has no LayerNorm that can take up the scales,
-            or folding them changed the float model.
-    """
-    smooth(bench)
-    few = bench.data.first(min(_PARITY_PAIRS, len(bench.data.images)))
-    check_parity(bench.reference, bench.model, few.images, few.tokens)
-    rtn.apply(bench)
 
 
 def smooth(bench: Workbench) -> None:
@@ -55,6 +39,9 @@ def smooth(bench: Workbench) -> None:
         Xiao et al., SmoothQuant, ICML 2023 (arXiv 2211.10438), equation 4.
         Departure: one scale for all consumers of a LayerNorm, from the largest
         weight among them, as the fold requires.
+
+    Raises:
+        QuantizationError: A tower has no LayerNorm that can take up the scales.
     """
     pairs = _require_pairs(bench)
     firsts = [pair.consumers[0] for pair in pairs]

@@ -1,12 +1,14 @@
-"""What a quantization method works on."""
+"""What quantization methods work on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from torch import nn
 
+from reliability.quant.layers import QuantLayer
 from reliability.quant.recipe import Recipe
 from reliability.quant.towers import RangeData
 
@@ -16,11 +18,12 @@ class Workbench:
     """The inputs of a method, and the model it changes in place.
 
     Attributes:
-        model: Float copy after surgery; the method turns it into the result.
+        model: Copy after surgery, in float until its layers are quantized.
         reference: The same model, to be left as it is.
         recipe: What to do.
         data: Exactly the recipe's range-setting pairs.
         report: Takes one line of progress.
+        checkpoint: Where a training keeps its state, None to keep none.
     """
 
     model: nn.Module
@@ -28,6 +31,18 @@ class Workbench:
     recipe: Recipe
     data: RangeData
     report: Callable[[str], None]
+    checkpoint: Path | None = field(default=None, kw_only=True)
 
 
-Method = Callable[[Workbench], None]
+@dataclass(frozen=True)
+class LayerBench(Workbench):
+    """A workbench whose model has quantized layers.
+
+    Attributes:
+        layers: Name to layer of the model, its weight rounded to nearest and its range set.
+        float_model: The model as it was before, transformed but in float; it holds the
+            float layers under the same names.
+    """
+
+    layers: Mapping[str, QuantLayer]
+    float_model: nn.Module

@@ -1,1 +1,1 @@
-"""Quantization-aware training: learned steps, trainable layers, and the loss."""
+"""Quantization-aware training: learned ranges and steps, trainable layers, losses, and the loop."""

@@ -8,13 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from reliability.quant.affine import Limit
+from reliability.quant.qat.learnable import SMALLEST_SHARE, Group, LearnedQuantizer
 from reliability.quant.quantizers import StaticQuantizer
 
-_SMALLEST_SHARE = 1e-2
-"""A step never shrinks below this share of its initial value, which keeps it positive."""
 
-
-class LearnedStep(nn.Module):
+class LearnedStep(LearnedQuantizer):
     """A static quantizer whose scale is trained.
 
     Args:
@@ -31,8 +30,7 @@ class LearnedStep(nn.Module):
     """
 
     def __init__(self, quantizer: StaticQuantizer) -> None:
-        super().__init__()
-        self.quantizer = quantizer
+        super().__init__(quantizer)
         self.scale = nn.Parameter(quantizer.scale.clone())
         self.initial_scale = float(quantizer.scale)
         zero_point = float(quantizer.zero_point)
@@ -42,10 +40,14 @@ class LearnedStep(nn.Module):
         """Quantize and dequantize, any shape."""
         return lsq(x, self.scale, self.lower, self.upper)
 
+    def groups(self, rate: float) -> list[Group]:
+        """The scale, without weight decay."""
+        return [{"params": [self.scale], "weight_decay": 0.0, "lr": rate * self.initial_scale}]
+
     @torch.no_grad()
-    def keep_positive(self) -> None:
+    def keep_valid(self) -> None:
         """Undo an optimizer step that took the scale to zero or below."""
-        self.scale.clamp_(min=self.initial_scale * _SMALLEST_SHARE)
+        self.scale.clamp_(min=self.initial_scale * SMALLEST_SHARE)
 
     @torch.no_grad()
     def finish(self) -> StaticQuantizer:
@@ -54,28 +56,28 @@ class LearnedStep(nn.Module):
         return self.quantizer
 
 
-def lsq(x: Tensor, scale: Tensor, lower: float, upper: float) -> Tensor:
+def lsq(x: Tensor, scale: Tensor, lower: Limit, upper: Limit) -> Tensor:
     """scale * clip(round(x / scale), lower, upper), differentiable in both.
 
     Args:
         x: Any shape.
-        scale: 0-d, positive.
-        lower, upper: Integer limits.
+        scale: Positive; 0-d, or broadcastable to ``x`` where parts of it have one each.
+        lower, upper: Integer limits, numbers or tensors shaped as the scale.
 
     Conventions:
         With v = x / scale: the gradient of x is 1 for lower <= v <= upper, else 0.
-        That of the scale is round(v) - v inside, the limit outside, summed and
-        multiplied by 1 / sqrt(numel(x) * upper), with at least 1 for ``upper``.
+        That of a scale is round(v) - v inside, the limit outside, summed over its
+        N values and multiplied by 1 / sqrt(N * upper), with at least 1 for ``upper``.
     """
     return _Lsq.apply(x, scale, lower, upper)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _Lsq(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, scale: Tensor, lower: float, upper: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, scale: Tensor, lower: Limit, upper: Limit) -> Tensor:
         v = x / scale
         ctx.save_for_backward(v)
-        ctx.limits = lower, upper
+        ctx.limits, ctx.shape = (lower, upper), scale.shape
         return v.round().clamp_(lower, upper).mul_(scale)
 
     @staticmethod
@@ -85,5 +87,12 @@ class _Lsq(torch.autograd.Function):
         clipped = v.clamp(lower, upper)
         inside = clipped == v
         slope = clipped.round_().sub_(v * inside)
-        share = 1 / sqrt(v.numel() * max(upper, 1.0))
-        return grad * inside, (grad * slope).sum() * share, None, None
+        slopes = (grad * slope).sum_to_size(ctx.shape)
+        return grad * inside, slopes * gradient_share(v.numel() // slopes.numel(), upper), None, None
+
+
+def gradient_share(count: int, upper: Limit) -> Limit:
+    """What the gradient of a step is multiplied by, 1 / sqrt(count * upper) with at least 1 for ``upper``."""
+    if isinstance(upper, Tensor):
+        return (count * upper.clamp(min=1.0)).rsqrt()
+    return 1 / sqrt(count * max(upper, 1.0))
