@@ -3,12 +3,48 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
+from reliability.data.prompt_file import PromptFile
 from reliability.errors import UsageError
 from reliability.types import CaptionedImages, ImageSource, Task
+
+
+@dataclass(frozen=True)
+class Request:
+    """What somebody asked to open.
+
+    Attributes:
+        spec: The whole specification, such as ``"folder:DIR"``.
+        location: What follows the colon; empty where nothing does.
+        root: Where relative locations start and named benchmarks lie; None is the default.
+        limit: Keeps that many pictures of every source, drawn by name.
+        prompts: The user's own class names and templates.
+        skip_unreadable: How many unreadable pictures may be left out.
+    """
+
+    spec: str
+    location: str = ""
+    root: Path | None = None
+    limit: int | None = None
+    prompts: PromptFile | None = None
+    skip_unreadable: int = 0
+
+    def path(self, what: str) -> Path:
+        """The location as an absolute path.
+
+        Raises:
+            UsageError: There is no location; ``what`` says what is lacking.
+        """
+        if not self.location:
+            raise UsageError(
+                where="--data", what=f"{self.spec} needs a {what.lower()}", next=f"--data {self.spec}:{what}"
+            )
+        return Path(os.path.abspath((self.root or Path()) / self.location))
 
 
 class RangeSetting(Protocol):
@@ -33,6 +69,7 @@ class DataSet:
         sources: Source name, as tasks use it, to source.
         range_setting: Draws data for quantizer ranges.
         notes: What a report must say about how the sets were made.
+        missing: Named sets that belong to it and are not on this machine.
     """
 
     name: str
@@ -40,6 +77,7 @@ class DataSet:
     sources: Mapping[str, ImageSource]
     range_setting: RangeSetting
     notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def task(self, name: str) -> Task:
         """The task of that name.

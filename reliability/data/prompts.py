@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from reliability.data.counter_rng import choice, keys_for_ids
+from reliability.data.prompt_file import PromptFile
+from reliability.data.published_prompts import PLAIN_TEMPLATES
 from reliability.errors import DataError
 from reliability.types import I64, PromptSet, Strings
 
@@ -76,21 +78,44 @@ def read_templates(path: Path) -> tuple[str, ...]:
     return templates
 
 
-def read_prompts(folders: Sequence[Path]) -> PromptSet:
+def find_prompts(
+    folders: Sequence[Path],
+    own: PromptFile | None = None,
+    names: tuple[str, ...] = (),
+    templates: tuple[str, ...] = PLAIN_TEMPLATES,
+) -> PromptSet:
     """Class names and templates, each from the first folder that has the file.
 
+    Args:
+        folders: Where to look for ``classnames.txt`` and ``zeroshot_classification_templates.txt``.
+        own: The user's, which serve where there is no file.
+        names: Class names to use where neither has any.
+        templates: Templates to use where neither has any; with none, lacking them is an error.
+
     Raises:
-        DataError: A file is in none of the folders, or cannot be used.
+        DataError: There are no class names or no templates, or a file cannot be used.
     """
-    return PromptSet(read_class_names(_find(CLASS_NAMES_FILE, folders)), read_templates(_find(TEMPLATES_FILE, folders)))
+    given = own or PromptFile("")
+    return PromptSet(
+        _read(CLASS_NAMES_FILE, read_class_names, folders, given.classes or names),
+        _read(TEMPLATES_FILE, read_templates, folders, given.templates or templates),
+    )
 
 
-def _find(name: str, folders: Sequence[Path]) -> Path:
+def _read(
+    name: str, read: Callable[[Path], tuple[str, ...]], folders: Sequence[Path], given: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The first such file, or what is given instead."""
     for folder in folders:
         if (folder / name).is_file():
-            return folder / name
-    looked = ", ".join(str(folder / name) for folder in folders)
-    raise DataError(where=str(folders[0]), what=f"no {name}", got=f"looked for {looked}", next="add the file")
+            return read(folder / name)
+    if not given:
+        looked = ", ".join(str(folder / name) for folder in folders)
+        raise DataError(
+            where=str(folders[0]), what=f"no {name}", got=f"looked for {looked}",
+            next="add the file, one entry per line, or use --prompts FILE",
+        )  # fmt: skip
+    return given
 
 
 def captions_from_prompts(prompts: PromptSet, labels: I64, ids: Strings, draw: int) -> list[str]:

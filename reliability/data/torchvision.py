@@ -1,11 +1,15 @@
 """Data sets that torchvision knows how to fetch and read.
 
-Opening one needs neither torchvision nor the files: names, templates and the
-content's checksum are known here. Both are needed once a picture is read.
+Opening one needs no torchvision, since names and places of the files are known
+here; torchvision's own class lists the pictures and labels once they are read.
+CIFAR-10 and CIFAR-100 are fetched on first use, the larger sets only when asked:
+``reliability fetch torchvision:DTD --data-root DIR``.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,70 +18,20 @@ from typing import Any
 
 import numpy as np
 
-from reliability.data.collection import Index
-from reliability.data.dataset import DataSet, unknown
-from reliability.data.labelled import labelled_data_set
-from reliability.errors import DataError, MissingExtraError, UsageError
-from reliability.types import I64, U8, PromptSet
-
-_TEMPLATES = (
-    "a photo of a {c}.",
-    "a blurry photo of a {c}.",
-    "a low contrast photo of a {c}.",
-    "a photo of a big {c}.",
-    "a photo of a small {c}.",
-    "a photo of the {c}.",
-)
-_CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
-_CIFAR100 = """
-apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
-caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish
-forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle
-mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine
-possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar
-sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle wardrobe whale
-willow_tree wolf woman worm
-"""
-
-
-@dataclass(frozen=True)
-class Published:
-    """A set as torchvision publishes it.
-
-    Attributes:
-        name: torchvision's class.
-        archive: File to fetch, and its address and MD5; torchvision checks the
-            unpacked files against sums of its own before it reads them.
-        class_names: In label order, words separated by spaces.
-    """
-
-    name: str
-    archive: str
-    url: str
-    md5: str
-    class_names: tuple[str, ...]
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.replace("_", " ") for name in text.split())
-
-
-PUBLISHED: dict[str, Published] = {
-    "CIFAR10": Published(
-        "CIFAR10", "cifar-10-python.tar.gz", "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
-        "c58f30108f718f92721af3b95e74349a", _names(_CIFAR10),
-    ),
-    "CIFAR100": Published(
-        "CIFAR100", "cifar-100-python.tar.gz", "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
-        "eb9058c3a382ffc7106e4002c42a8d85", _names(_CIFAR100),
-    ),
-}  # fmt: skip
-"""Name to set; one whose constructor takes ``root``, ``train`` and ``download`` is one more entry."""
+from reliability.data.collection import Collection, Index, Pending
+from reliability.data.dataset import DataSet, Request
+from reliability.data.files import PictureFiles
+from reliability.data.fingerprint import content_digests
+from reliability.data.labelled import Labelled, labelled_data_set
+from reliability.data.torchvision_loading import default_root, fetch, find_published, load, missing
+from reliability.data.torchvision_sets import Published
+from reliability.errors import DataError, MissingExtraError
+from reliability.types import I64, U8
 
 
 @dataclass(frozen=True)
 class TorchvisionImages:
-    """One split of a published set.
+    """One split of a published set whose pictures come out of an array.
 
     Attributes:
         published: Which set.
@@ -102,20 +56,12 @@ class TorchvisionImages:
 
     @cached_property
     def _data(self) -> Any:
-        """torchvision's own object, its files fetched where they are missing."""
-        data = _load(self.published, self.root, self.train)
-        found = tuple(name.replace("_", " ") for name in data.classes)
-        if found != self.published.class_names:
-            raise DataError(
-                where=str(self.root), what="the classes are not those expected", got=", ".join(found[:5]) + ", ...",
-                next=f"fetch {self.published.url} again",
-            )  # fmt: skip
-        return data
+        return _checked(load(self.published, self.root, self.train), self.published, self.root)
 
     @cached_property
     def index(self) -> Index:
         """Names such as ``CIFAR10/test/17``, and labels."""
-        labels = np.array(self._data.targets, dtype=np.int64)
+        labels = np.array(_attribute(self._data, self.published.labels, self.published), dtype=np.int64)
         return Index(np.array([f"{self.published.name}/{self._split}/{i}" for i in range(len(labels))]), labels)
 
     def read(self, rows: I64) -> Iterator[U8]:
@@ -125,76 +71,115 @@ class TorchvisionImages:
             yield np.asarray(image.convert("RGB"))
 
 
-def _import_datasets(name: str) -> Any:
-    """``torchvision.datasets``, also where torchvision's compiled part does not load."""
-    try:
-        from reliability.torchvision_shim import ensure_torchvision_imports
+@dataclass(frozen=True)
+class TorchvisionFiles:
+    """One split of a published set whose pictures are files.
 
-        ensure_torchvision_imports()
-        import torchvision.datasets
-    except ImportError as error:
-        raise MissingExtraError(
-            where=f"torchvision:{name}", what="reading this set needs torchvision", next="pip install torchvision"
-        ) from error
-    return torchvision.datasets
-
-
-def _load(published: Published, root: Path, train: bool) -> Any:
-    """Open the files under ``root``, or fetch them first; one process at a time fetches.
-
-    Raises:
-        DataError: They are not there and cannot be fetched.
+    torchvision lists them; they are decoded here, to the same pixels. Attributes as
+    for :class:`TorchvisionImages`.
     """
-    build = getattr(_import_datasets(published.name), published.name)
+
+    published: Published
+    root: Path
+    train: bool
+
+    @cached_property
+    def _files(self) -> PictureFiles:
+        return PictureFiles(self.root, self._find)
+
+    def _find(self) -> Index:
+        data = _checked(load(self.published, self.root, self.train), self.published, self.root)
+        files = _attribute(data, self.published.files, self.published)
+        # Of a pair it is the path that comes first.
+        paths = [os.fspath(file[0] if isinstance(file, tuple) else file) for file in files]
+        labels = np.array(_attribute(data, self.published.labels, self.published), dtype=np.int64)
+        return Index(np.array([Path(os.path.relpath(path, self.root)).as_posix() for path in paths]), labels)
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Content of all files of the set, found without torchvision."""
+        names = sorted(name for part in self.published.content for name in _all_files(self.root, part))
+        digest = hashlib.sha256()
+        for name, content in zip(names, content_digests(self.root, names), strict=True):
+            digest.update(f"{name}\0{content}\n".encode("utf-8", "surrogateescape"))
+        return {
+            "kind": "torchvision-files", "set": self.published.name, "sha256": digest.hexdigest(), "train": self.train,
+        }  # fmt: skip
+
+    @property
+    def index(self) -> Index:
+        """Paths below the root, and labels."""
+        return self._files.index
+
+    def pending(self, rows: I64) -> Iterator[Pending]:
+        """The pictures at increasing rows, yet to be read."""
+        return self._files.pending(rows)
+
+    def read(self, rows: I64) -> Iterator[U8]:
+        """Decode the pictures at increasing rows, one at a time."""
+        return self._files.read(rows)
+
+
+def _all_files(root: Path, part: str) -> Iterator[str]:
+    if (root / part).is_file():
+        yield part
+    for place, _, names in os.walk(root / part):
+        for name in names:
+            yield (Path(place).relative_to(root) / name).as_posix()
+
+
+def _attribute(data: Any, name: str, published: Published) -> Any:
     try:
-        return build(root=str(root), train=train, download=False)
-    except RuntimeError:
-        # Not there, or damaged. Several workers may notice at once: one fetches,
-        # and the others find the files when their turn comes.
-        return _fetch(published, root, lambda: build(root=str(root), train=train, download=True))
+        return getattr(data, name)
+    except AttributeError as error:
+        raise MissingExtraError(
+            where=f"torchvision:{published.name}", what=f"this torchvision keeps the set's {name} elsewhere",
+            next="install torchvision 0.25 to 0.28, or open the files with folder:, csv: or npy:",
+        ) from error  # fmt: skip
 
 
-def _fetch(published: Published, root: Path, build: Callable[[], Any]) -> Any:
-    from filelock import FileLock
-
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / f".{published.name}.lock"):
-            return build()
-    except (OSError, RuntimeError) as error:
+def _checked(data: Any, published: Published, root: Path) -> Any:
+    """torchvision's object, once its classes are those that the prompts name."""
+    expected = published.classes(root)
+    found = getattr(data, "classes", None)
+    if found is None or published.files:
+        # Names of sets in files are themselves read from the files.
+        return data
+    if tuple(name.replace("_", " ") for name in found) != expected:
         raise DataError(
-            where=str(root / published.archive),
-            what=f"{published.name} is not there and could not be fetched",
-            got=f"{type(error).__name__}: {error}",
-            next=f"fetch {published.url} (MD5 {published.md5}) to {root / published.archive}, "
-            "or name the folder that has it with --data-root",
-        ) from error
+            where=str(root), what="the classes are not those expected", got=", ".join(found[:5]) + ", ...",
+            next=f"fetch {published.url} again",
+        )  # fmt: skip
+    return data
 
 
-def default_root() -> Path:
-    """Where sets are fetched to when no ``--data-root`` is given: the user's cache folder."""
-    from platformdirs import user_cache_path
-
-    return user_cache_path("quant-reliability") / "datasets"
-
-
-def open_torchvision(location: str, root: Path | None, limit: int | None) -> DataSet:
-    """A published set; nothing is fetched or read yet.
-
-    Args:
-        location: One of ``PUBLISHED``.
-        root: Folder that torchvision calls ``root``; None takes :func:`default_root`.
-        limit: Keeps that many evaluated pictures, drawn by name.
+def fetch_torchvision(location: str, root: Path | None) -> Path:
+    """Have torchvision fetch all splits of a set that are used; returns the folder.
 
     Raises:
         UsageError: No such set.
+        DataError: It cannot be fetched.
     """
-    if not location:
-        raise UsageError(where="--data", what="torchvision needs a set", next="--data torchvision:CIFAR10")
-    if location not in PUBLISHED:
-        raise unknown("torchvision set", location, PUBLISHED, where=f"--data torchvision:{location}")
-    published = PUBLISHED[location]
-    folder = root or default_root()
-    prompts = PromptSet(published.class_names, _TEMPLATES)
-    test, train = (TorchvisionImages(published, folder, train) for train in (False, True))
-    return labelled_data_set(f"torchvision:{location}", test, train, prompts, limit)
+    published, folder = find_published(location), root or default_root()
+    for train in (False, True) if published.train is not None else (False,):
+        fetch(published, folder, train)
+    return folder
+
+
+def open_torchvision(request: Request) -> DataSet:
+    """A published set, such as torchvision:CIFAR10; nothing is fetched or read yet.
+
+    The root is the folder that torchvision calls ``root``; by default :func:`default_root`.
+
+    Raises:
+        UsageError: No such set.
+        DataError: The set's files are not there, and it is none that is fetched on first use.
+    """
+    published = find_published(request.location)
+    folder = Path(os.path.abspath(request.root or default_root()))
+    if not published.fetched and not all((folder / part).exists() for part in published.content):
+        raise missing(published, folder)
+    kind: Callable[[Published, Path, bool], Collection] = TorchvisionFiles if published.files else TorchvisionImages
+    train = kind(published, folder, True) if published.train is not None else None
+    found = Labelled(kind(published, folder, False), published.prompts(folder), train)
+    return labelled_data_set(request, found)

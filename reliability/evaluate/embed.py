@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from reliability.data.parallel import prefetched
 from reliability.errors import ModelError
 from reliability.evaluate.cache import Arrays
 from reliability.models.openclip import ClipModel
@@ -30,11 +32,16 @@ def embed_images(clip: Any, model: ClipModel, source: ImageSource, device: str) 
 
     Raises:
         ModelError: A feature is not finite; the first such picture is named.
+
+    Conventions:
+        The next batches are decoded and preprocessed while the model runs, in the
+        source's order and in the same batches, so that no bit of a feature depends on it.
     """
     features, labels, groups, ids = [], [], [], []
-    with torch.inference_mode():
-        for batch in source.batches(BATCH):
-            rows = clip.encode_image(model.to_input(batch.images).to(device)).float().cpu().numpy()
+    inputs = prefetched((batch, model.to_input(batch.images)) for batch in source.batches(BATCH))
+    with closing(inputs), torch.inference_mode():
+        for batch, pictures in inputs:
+            rows = clip.encode_image(pictures.to(device)).float().cpu().numpy()
             _check_finite(rows, batch.ids, source.name)
             features.append(rows)
             labels.append(batch.labels)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from reliability.data import fingerprint, readable
 
 
 class Layouts:
@@ -56,6 +58,13 @@ class Layouts:
         (folder / "classnames.txt").write_text("\n".join(self.CLASSES) + "\n")
         (folder / "zeroshot_classification_templates.txt").write_text(self.TEMPLATES)
 
+    def pictures(self, folder: Path, names: Iterable[str], start: int = 0, size: int = 8) -> None:
+        """PNG files, the first showing ``picture(start)``."""
+        for number, name in enumerate(names, start):
+            file = folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(self.encode(self.picture(number, size)))
+
     @staticmethod
     def parquet(file: Path, contents: list[bytes | None], labels: list[int | None]) -> None:
         """The Hugging Face layout, in row groups of seven."""
@@ -65,6 +74,14 @@ class Layouts:
         kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
         images = pa.array([{"bytes": content, "path": None} for content in contents], kind)
         pq.write_table(pa.table({"image": images, "label": pa.array(labels, pa.int64())}), file, row_group_size=7)
+
+
+@pytest.fixture(autouse=True)
+def facts_about_files_are_remembered_elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> None:
+    """Tests leave nothing in the user's cache folder."""
+    folder = tmp_path_factory.mktemp("remembered")
+    monkeypatch.setattr(fingerprint, "memory_folder", lambda: folder)
+    monkeypatch.setattr(readable, "memory_folder", lambda: folder)
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reliability.data import torchvision as sets
+from reliability.data import torchvision_loading
+from reliability.data.published_prompts import imagenet_wnids
 from reliability.data.registry import KINDS, open_data
+from reliability.data.torchvision_sets import PUBLISHED
 from reliability.errors import DataError, MissingExtraError, UsageError
 
 PHOTOGRAPHS = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10"
@@ -23,8 +25,15 @@ needs_photographs = pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="no CIFA
 @pytest.mark.parametrize(
     ("spec", "match"),
     [
-        ("sceens", r"did you mean scenes\? known: scenes, torchvision, webdataset"),
+        ("sceens", r"did you mean scenes\? known: .*scenes, .*torchvision, .*webdataset"),
         ("imagefolder:x", "unknown kind of data"),
+        ("imagenet-b", "did you mean imagenet-"),
+        ("imagenet-a:x", "takes no location"),
+        ("suite:imagnet", "did you mean imagenet"),
+        ("folder", "folder needs a folder"),
+        ("csv", "csv needs a file"),
+        ("npy", "npy needs a folder"),
+        ("parquet", "parquet needs a folder"),
         ("", "unknown kind of data"),
         ("scenes:x", "no location"),
         ("webdataset", "needs a folder"),
@@ -49,12 +58,36 @@ def test_an_unknown_task_is_a_usage_error_with_what_was_perhaps_meant():
     assert open_data("scenes").task("ood/near").role == "ood"
 
 
-def test_opening_data_imports_no_learning_framework():
-    specs = [kind + {"torchvision": ":CIFAR10"}.get(kind, "") for kind in KINDS if kind != "webdataset"]
+def test_a_negative_number_of_unreadable_pictures_is_a_usage_error():
+    with pytest.raises(UsageError, match="--skip-unreadable"):
+        open_data("scenes", skip_unreadable=-1)
+
+
+def test_each_kind_says_what_it_opens_in_one_line():
+    assert all(kind.summary.endswith(".") and "\n" not in kind.summary for kind in KINDS.values())
+
+
+def test_opening_data_imports_no_learning_framework(webdataset_root, layouts):
+    root = webdataset_root.parent
+    layouts.pictures(root / "folder", [f"{name}/{i}.png" for name in layouts.CLASSES for i in range(3)])
+    (root / "table.csv").write_text("path,label\n" + "".join(f"folder/cat/{i}.png,cat\n" for i in range(3)))
+    np.save(root / "set" / "images.npy", np.zeros((3, 8, 8, 3), np.uint8))
+    np.save(root / "set" / "labels.npy", np.zeros(3, np.int64))
+    layouts.pictures(root / "imagenet-r", [f"{wnid}/0.png" for wnid in imagenet_wnids()[:200]])
+    specs = [
+        "scenes",
+        "torchvision:CIFAR10",
+        "webdataset:set",
+        "folder:folder",
+        "csv:table.csv",
+        "npy:set",
+        "imagenet-r",
+    ]
     code = (
-        "import sys; from reliability.data.registry import open_data\n"
-        f"identities = [s.identity for spec in {specs} for s in open_data(spec).sources.values()]\n"
-        "print(sorted({'torch', 'torchvision', 'open_clip', 'pyarrow', 'scipy'} & set(sys.modules)))"
+        "import sys; from pathlib import Path; from reliability.data.registry import open_data\n"
+        f"opened = [open_data(spec, root=Path({str(root)!r})) for spec in {specs}]\n"
+        "identities = [source.identity for data in opened for source in data.sources.values()]\n"
+        "print(sorted({'torch', 'torchvision', 'open_clip', 'timm', 'pyarrow', 'scipy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -64,7 +97,7 @@ class FakeCifar:
     """Stands in for torchvision's class: ten pictures, fetched on request."""
 
     fetched = False
-    classes = sets.PUBLISHED["CIFAR10"].class_names
+    classes = PUBLISHED["CIFAR10"].class_names
 
     def __init__(self, *, root, train, download):
         assert Path(root).is_absolute()
@@ -85,7 +118,7 @@ class OfflineCifar(FakeCifar):
 
 def install(monkeypatch, fake):
     monkeypatch.setattr(FakeCifar, "fetched", False)
-    monkeypatch.setattr(sets, "_import_datasets", lambda _: SimpleNamespace(CIFAR10=fake))
+    monkeypatch.setattr(torchvision_loading, "_import_datasets", lambda _: SimpleNamespace(CIFAR10=fake))
 
 
 def test_a_torchvision_set_is_fetched_once_and_read(monkeypatch, tmp_path):
@@ -105,7 +138,7 @@ def test_torchvision_itself_reads_a_folder_in_its_published_layout(monkeypatch, 
     """Real files and torchvision's own reader; only the checksums are those of the small files."""
     if importlib.util.find_spec("torchvision") is None:
         pytest.skip("torchvision is not installed")
-    cifar = sets._import_datasets("CIFAR10").CIFAR10
+    cifar = torchvision_loading._import_datasets("CIFAR10").CIFAR10
     folder = tmp_path / cifar.base_folder
     folder.mkdir()
     pixels = np.arange(12 * 3072).reshape(12, 3072).astype(np.uint8)
@@ -143,12 +176,12 @@ def test_classes_in_another_order_are_an_error(monkeypatch, tmp_path):
 def test_a_missing_torchvision_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "reliability.torchvision_shim", None)
     with pytest.raises(MissingExtraError, match="pip install torchvision"):
-        sets._import_datasets("CIFAR10")
+        torchvision_loading._import_datasets("CIFAR10")
 
 
 @pytest.mark.parametrize(("name", "classes"), [("CIFAR10", 10), ("CIFAR100", 100)])
 def test_published_class_names_are_distinct_and_in_alphabetical_order(name, classes):
-    names = sets.PUBLISHED[name].class_names
+    names = PUBLISHED[name].class_names
     assert len(set(names)) == classes
     assert list(names) == sorted(names)
 

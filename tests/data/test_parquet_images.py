@@ -65,6 +65,6 @@ def test_a_file_without_the_columns_is_an_error(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    pq.write_table(pa.table({"img": [1]}), tmp_path / "x.parquet")
+    pq.write_table(pa.table({"picture": [1]}), tmp_path / "x.parquet")
     with pytest.raises(DataError, match="no column image and label"):
         _ = ParquetImages(tmp_path).index
