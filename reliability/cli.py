@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from tabulate import tabulate
 
 from reliability.errors import ReliabilityError, UsageError
 
 Rows = list[tuple[str, str]]
+
+_PACKAGES = {
+    "torch": "running models",
+    "torchvision": "preprocessing, torchvision: data",
+    "open_clip_torch": "models, ImageNet's class names",
+    "pyarrow": "parquet: data",
+    "scipy": "torchvision:SVHN and Flowers102",
+}
+"""Distribution to what needs it."""
 
 
 class _Group(click.Group):
@@ -67,7 +77,7 @@ def _tasks() -> Rows:
 def _data() -> Rows:
     from reliability.data.registry import KINDS
 
-    return [(kind, (opener.__doc__ or "").strip().splitlines()[0]) for kind, opener in KINDS.items()]
+    return [(name, kind.summary) for name, kind in KINDS.items()]
 
 
 _LISTS: dict[str, Callable[[], Rows]] = {
@@ -110,6 +120,67 @@ def explain(case: str, reports: Path) -> None:
         where=str(reports), what="no run here judged this case", got=case,
         next="run pytest suites/ first, or name the folder with --reports",
     )  # fmt: skip
+
+
+@main.command()
+@click.option("--data-root", type=click.Path(path_type=Path), help="where data sets lie (default: the user's cache)")
+def doctor(data_root: Path | None) -> None:
+    """Show which data sets and optional packages are here, and how to get the others."""
+    from reliability.data.benchmarks.inventory import inventory
+    from reliability.data.benchmarks.registry import benchmark_root
+
+    root = benchmark_root(data_root)
+    entries = inventory(root)
+    click.echo(f"data root: {root}\n")
+    rows = [(e.spec, e.state, e.holds, e.size, e.licence) for e in entries]
+    click.echo(_table(rows, ["--data", "state", "pictures", "on disk", "licence"]))
+    steps = [(e.spec, e.where, e.next) for e in entries if e.next]
+    click.echo("\n" + _table(steps, ["not here", "goes to", "how to get it, or what is wrong"]))
+    click.echo("\n" + _table(_extras(), ["package", "version", "for"]))
+
+
+def _table(rows: Sequence[Sequence[object]], headers: list[str]) -> str:
+    return tabulate([[str(cell) for cell in row] for row in rows], headers, disable_numparse=True)
+
+
+def _extras() -> list[tuple[str, str, str]]:
+    found = [(name, _version(name), use) for name, use in _PACKAGES.items()]
+    return [*found, ("GPU", _gpu(), "--torch-device cuda")]
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError
+
+    from reliability.versions import installed
+
+    try:
+        return installed(package)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def _gpu() -> str:
+    try:
+        import torch
+    except ImportError:
+        return "torch is missing"
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+
+
+@main.command()
+@click.argument("name", metavar="torchvision:NAME")
+@click.option("--data-root", type=click.Path(path_type=Path), help="where it goes (default: the user's cache)")
+def fetch(name: str, data_root: Path | None) -> None:
+    """Download a set that torchvision publishes, or unpack its archives."""
+    from reliability.data.torchvision import fetch_torchvision
+
+    kind, _, location = name.partition(":")
+    if kind != "torchvision":
+        raise UsageError(
+            where=f"reliability fetch {name}", what="only torchvision's sets can be fetched", got=name,
+            next="see reliability doctor for where each other set comes from and goes",
+        )  # fmt: skip
+    click.echo(f"{name} is in {fetch_torchvision(location, data_root)}")
 
 
 def _newest_first(reports: Path) -> list[Path]:

@@ -54,6 +54,8 @@ class Options:
     recipe_file: Path | None = None
     data: str = "scenes"
     data_root: Path | None = None
+    prompts: Path | None = None
+    skip_unreadable: int = 0
     thresholds: Path | None = None
     report_dir: Path | None = None
     cache_dir: Path | None = None
@@ -101,7 +103,7 @@ class GateSession:
         scores = [score.name for score in SCORES.values() if score.needs <= EMBEDDED]
         known = {"metric": judgeable_metrics(), "score": scores}
         thresholds = load_thresholds(_short(options.thresholds or options.root / DEFAULT_THRESHOLDS), known)
-        data = open_data(options.data, root=options.data_root, limit=options.limit)
+        data = open_data(options.data, options.data_root, options.limit, options.prompts, options.skip_unreadable)
         models = tuple(parse_model(text, options.checkpoint) for text in options.references or (DEFAULT_REFERENCE,))
         _check_distinct(models)
         wanted = options.recipes.split(",") if options.recipes else thresholds.recipes
@@ -113,7 +115,7 @@ class GateSession:
                 next="list recipes under [run] in the threshold file, or name them with --recipes",
             )  # fmt: skip
         plan = Plan(thresholds, models, recipes, data.tasks)
-        return cls(options, thresholds, plan, data, _device(options), default_run=options.recipes is None)
+        return cls(options, thresholds, plan, data, _device(options), _is_default(options, data))
 
     @cached_property
     def engine(self) -> Engine:
@@ -189,6 +191,11 @@ def _check_distinct(models: tuple[ModelSpec, ...]) -> None:
         raise UsageError(
             where="--reference", what="a model is named twice", got=", ".join(names), next="name each model once"
         )
+
+
+def _is_default(options: Options, data: DataSet) -> bool:
+    """Whether every bound should meet something: nothing was chosen by hand, and no set is missing."""
+    return options.recipes is None and not data.missing
 
 
 def _device(options: Options) -> str:

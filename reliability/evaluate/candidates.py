@@ -65,7 +65,7 @@ class Candidates:
 
     def _network(self, model: ModelSpec, recipe: Recipe, tower: Literal["vision", "text"]) -> Any:
         """The network to run for one tower: the reference's own where the recipe leaves it alone."""
-        if not recipe.quantizes(tower):
+        if not recipe.changes(tower):
             return self._reference(model).clip
         if self._candidate is None or self._candidate[:2] != (model, recipe):
             network = skeleton(self._reference(model).clip, recipe)

@@ -72,7 +72,7 @@ class Engine:
         A tower that the recipe leaves alone is the reference's own, so its
         embeddings are shared.
         """
-        applied = recipe if recipe.quantizes(tower) else FP32
+        applied = recipe if recipe.changes(tower) else FP32
         settings = {"device": self.device.partition(":")[0], "threads": self.threads, "torch": installed("torch")}
         found: dict[str, Any] = {
             "kind": kind,
@@ -96,7 +96,7 @@ class Engine:
         return Job(payload, lambda: self._loaded().prompts(model, recipe, prompts))
 
     def _prepared_job(self, model: ModelSpec, recipe: Recipe) -> Job:
-        payload = self._payload("prepared", model, recipe, "text" if recipe.towers == "text" else "vision")
+        payload = self._payload("prepared", model, recipe, "vision" if recipe.changes("vision") else "text")
         return Job(payload, lambda: self._loaded().prepare(model, recipe))
 
     def prepared(self, model: ModelSpec, recipe: Recipe) -> Mapping[str, NDArray[Any]]:

@@ -220,3 +220,16 @@ def test_a_reference_that_cannot_be_loaded_is_tried_once(
         with pytest.raises(ModelError, match="could not be fetched"):
             engine.pair(tiny, FP32, data.task("id"))
     assert tried == [tiny]
+
+
+@pytest.mark.parametrize("name", ["fp32-tunescale", "w8a8-minmax+tunescale"])
+def test_a_refitted_logit_scale_reaches_the_logits_and_nothing_else(
+    engine: Engine, data: DataSet, tiny: ModelSpec, name: str
+) -> None:
+    plain = engine.pair(tiny, FP32 if name.startswith("fp32") else W8, data.task("id")).candidate.part
+    pair = engine.pair(tiny, small(name), data.task("id"))
+    tuned = pair.candidate.part
+    assert tuned.logit_scale != plain.logit_scale == pair.reference.part.logit_scale
+    assert np.array_equal(tuned.image, plain.image)
+    # Attention taken apart for quantization sums in another order.
+    np.testing.assert_allclose(tuned.text, plain.text, atol=1e-6)

@@ -98,12 +98,13 @@ class DorefaGrid(WeightRule):
         gradient. Where q is all 0 the gain is 1.
 
     Source:
-        Zhou et al., DoReFa-Net, 2016 (arXiv 1606.06160). Departures: the gain, without which the largest weight of every layer becomes 1 and nothing of a
-        trained model is left; the format's grid, which has a 0, and its sharing of scales
-        instead of one largest magnitude per layer; activations keep ranges that were set
-        instead of [0, 1], and gradients are not quantized. Weights of a trained CLIP are
-        mostly far below 1, where tanh is nearly the identity, so that the gain is most of
-        what remains of the method.
+        Zhou et al., DoReFa-Net, 2016 (arXiv 1606.06160). Departures: the gain, without
+        which the largest weight of every layer becomes 1 and nothing of a trained model is
+        left; the format's grid, which has a 0, and its sharing of scales instead of one
+        largest magnitude per layer; activations keep ranges that were set instead of
+        [0, 1], and gradients are not quantized. Weights of a trained CLIP are mostly far
+        below 1, where tanh is nearly the identity, so that the gain is most of what
+        remains of the method.
     """
 
     def __init__(self, format: WeightFormat, weight: Tensor) -> None:
