@@ -1,6 +1,6 @@
 """Write the logits of two real models for ``python -m benchmarks.coverage --real FILE``.
 
-    python -m benchmarks.coverage.export photos.npz --data webdataset:/data/cifar10 --recipe w4a8-minmax
+python -m benchmarks.coverage.export photos.npz --data webdataset:/data/cifar10 --recipe w4a8-minmax
 """
 
 from __future__ import annotations

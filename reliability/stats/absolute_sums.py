@@ -9,8 +9,6 @@ value where it hurts.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -39,6 +37,10 @@ def absolute_sum_harm(reference: ArrayLike, candidate: ArrayLike, clusters: Arra
     - else the sign of the difference for both, where it leans to one side (what is added is
       then ``|mean(candidate) - mean(reference)|``, which is never less than the harm);
     - else the candidate's for both.
+
+    Where the columns in which the reference's sign is not clear have a clear sum, and the
+    candidate has less of it, they take the sign of that sum and the candidate's own: else a
+    model with a small error of one sign in many bins could never be seen to improve.
 
     Where the reference's mean is truly 0 its estimate then adds noise of either sign and no
     bias, and noise that both models share cancels. The lower limit is the same with the
@@ -78,44 +80,44 @@ def absolute_sum_harm(reference: ArrayLike, candidate: ArrayLike, clusters: Arra
             got=f"shapes {first.shape} and {second.shape}",
             next="pass one row per image for both",
         )
-    sums = unit_sums(np.hstack([first, second, second - first]), clusters)
-    old, new, change = (_Means(*part) for part in np.split(np.array([sums.means, sums.errors]), 3, axis=1))
-    upper_old, upper_new = _signs(old, new, change)
-    lower_new, lower_old = _signs(new, old, _Means(-change.value, change.error))
+    old, new = unit_sums(first, clusters), unit_sums(second, clusters)
+    upper_old, upper_new = _signs(old, new)
+    lower_new, lower_old = _signs(new, old)
     return SplitEvidence(
-        float(np.abs(new.value).sum() - np.abs(old.value).sum()),
-        below=_mean(sums, upper_old, upper_new),
-        above=_mean(sums, lower_old, lower_new),
+        float(np.abs(new.means).sum() - np.abs(old.means).sum()),
+        below=_signed_mean(old, upper_old, new, upper_new),
+        above=_signed_mean(old, lower_old, new, lower_new),
     )
 
 
-class _Means(NamedTuple):
-    """Column means [K] and their standard errors."""
-
-    value: F64
-    error: F64
-
-    @property
-    def sign(self) -> F64:
-        return np.sign(self.value)
-
-    def beyond(self, errors: float) -> NDArray[np.bool_]:
-        return np.abs(self.value) > errors * self.error
+def _signs(base: UnitSums, worse: UnitSums) -> tuple[F64, F64]:
+    """Signs [K] for both with which the increase from ``base`` to ``worse`` is not understated."""
+    own, pooled = _beyond(base, CLEAR), _pooled_sign(base, worse, ~_beyond(base, CLEAR))
+    change = UnitSums(worse.values - base.values, base.sizes)
+    leaning = np.where(_beyond(change, LEANING), np.sign(change.means), np.sign(worse.means))
+    common = np.where(_beyond(worse, CLEAR), np.sign(worse.means), leaning)
+    if pooled:
+        return np.where(own, np.sign(base.means), pooled), np.sign(worse.means)
+    return np.where(own, np.sign(base.means), common), np.where(own, np.sign(worse.means), common)
 
 
-def _signs(base: _Means, worse: _Means, change: _Means) -> tuple[F64, F64]:
-    """Signs [K] for ``base`` and for ``worse`` with which the increase from one to the other is not understated."""
-    leaning = np.where(change.beyond(LEANING), change.sign, worse.sign)
-    common = np.where(worse.beyond(CLEAR), worse.sign, leaning)
-    own = base.beyond(CLEAR)
-    return np.where(own, base.sign, common), np.where(own, worse.sign, common)
+def _pooled_sign(base: UnitSums, worse: UnitSums, doubtful: NDArray[np.bool_]) -> float:
+    """The sign that doubtful columns of ``base`` share, if their sum is clear and ``worse`` has less of it; else 0."""
+    sums = [UnitSums(side.values[:, doubtful].sum(axis=1, keepdims=True), side.sizes) for side in (base, worse)]
+    less = abs(sums[1].means[0]) < abs(sums[0].means[0])
+    return float(np.sign(sums[0].means[0])) if less and _beyond(sums[0], CLEAR)[0] else 0.0
 
 
-def _mean(sums: UnitSums, reference_signs: F64, candidate_signs: F64) -> NormalEvidence:
-    """Evidence on the mean of signed statistics, candidate minus reference."""
-    signs = np.concatenate([-reference_signs, candidate_signs, np.zeros_like(candidate_signs)])
-    total = UnitSums((sums.values @ signs)[:, None], sums.sizes)
-    return NormalEvidence(float(total.means[0]), float(total.errors[0]), len(sums.sizes) - 1.0)
+def _beyond(sums: UnitSums, errors: float) -> NDArray[np.bool_]:
+    """[K] whether a mean is further from 0 than so many standard errors."""
+    beyond: NDArray[np.bool_] = np.abs(sums.means) > errors * sums.errors
+    return beyond
+
+
+def _signed_mean(old: UnitSums, old_signs: F64, new: UnitSums, new_signs: F64) -> NormalEvidence:
+    """Evidence on the sum of signed means, new minus old."""
+    total = UnitSums((new.values @ new_signs - old.values @ old_signs)[:, None], old.sizes)
+    return NormalEvidence(float(total.means[0]), float(total.errors[0]), len(old.sizes) - 1.0)
 
 
 def _read(name: str, values: ArrayLike) -> NDArray[np.float64]:

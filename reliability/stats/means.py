@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -61,19 +62,19 @@ class UnitSums:
     values: F64
     sizes: F64
 
-    @property
+    @cached_property
     def means(self) -> F64:
         """[K] means over images."""
         means: F64 = self.values.sum(axis=0) / self.sizes.sum()
         return means
 
-    @property
+    @cached_property
     def influence(self) -> F64:
         """[U, K] what each unit adds to the error of the means."""
         influence: F64 = (self.values - self.sizes[:, None] * self.means) / self.sizes.sum()
         return influence
 
-    @property
+    @cached_property
     def errors(self) -> F64:
         """[K] standard errors of the means."""
         errors: F64 = np.sqrt((self.influence**2).sum(axis=0) * len(self.sizes) / (len(self.sizes) - 1))

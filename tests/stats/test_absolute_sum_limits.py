@@ -65,6 +65,24 @@ def test_the_upper_limit_holds_where_the_reference_is_calibrated_and_percentile_
     assert plain < 0.5 * 300
 
 
+def test_a_small_shift_of_every_bin_is_not_understated_where_both_models_share_their_noise():
+    rng = np.random.default_rng(7)
+    truth, covered = 0.06, 0
+    for _ in range(300):
+        reference = binned(rng, 1000, np.zeros(15))
+        candidate = reference + (reference != 0) * rng.normal(truth, 0.15, reference.shape)
+        covered += absolute_sum_harm(reference, candidate).limits(0.95).upper >= truth
+    assert covered >= 0.92 * 300
+
+
+def test_a_model_with_a_small_error_of_one_sign_in_every_bin_can_be_seen_to_improve():
+    rng = np.random.default_rng(8)
+    reference = binned(rng, 3000, np.full(15, 0.05))
+    assert (np.abs(reference.mean(axis=0)) < 3 * reference.std(axis=0) / np.sqrt(3000)).mean() > 0.7
+    candidate = reference - (reference != 0) * rng.normal(0.05, 0.1, reference.shape)
+    assert absolute_sum_harm(reference, candidate).limits(0.95).upper < 0.0
+
+
 def test_zeros_for_the_reference_give_limits_of_the_candidate_alone():
     rng = np.random.default_rng(4)
     candidate = binned(rng, 2000, np.full(15, 0.3))
