@@ -45,11 +45,16 @@ class PictureFiles:
         """Paths, labels and groups.
 
         Raises:
-            DataError: There is no picture.
+            DataError: There is no picture, or the name of one is no text.
         """
         found = self.find()
         if not len(found.ids):
             raise DataError(where=str(self.folder), what="no picture here", next="name the folder that holds them")
+        for name in found.ids.tolist():
+            if any("\ud800" <= letter <= "\udfff" for letter in name if letter > "\ud7ff"):
+                raise DataError(
+                    where=str(self.folder), what="the name of a file is not UTF-8", got=ascii(name), next="rename it"
+                )
         return found
 
     @property

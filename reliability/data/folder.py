@@ -106,10 +106,11 @@ def _train(split: Path) -> Path | None:
 def _folder_names(split: Path, beside: list[Path]) -> tuple[str, ...]:
     """Names of the class folders in label order."""
     found = subfolders(split)
-    if not found:
+    if set(found) <= {*SPLITS, "train"}:
         raise DataError(
-            where=str(split), what="no class folder here", next="name the folder that holds one folder per class"
-        )
+            where=str(split), what="no class folder here", got=", ".join(found) or None,
+            next="sort the pictures of each split into one folder per class",
+        )  # fmt: skip
     for folder in beside:
         if (folder / FOLDERS_FILE).is_file():
             listed = read_class_names(folder / FOLDERS_FILE)

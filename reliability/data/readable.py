@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -46,16 +47,31 @@ def readable(collection: Collection, allowed: int) -> tuple[Collection, list[str
 
 def _unreadable_rows(collection: Collection) -> I64:
     """Rows that do not decode; one process looks, and the others read what it found."""
-    from filelock import FileLock
-
     memory = _memory(collection)
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(memory.with_suffix(".lock")):
+    with _alone(memory):
         found = recall(memory)
         if not isinstance(found, list):
             found = [row for row, fine in enumerate(_look(collection)) if not fine]
             remember(memory, found)
     return np.array(found, dtype=np.int64)
+
+
+@contextmanager
+def _alone(memory: Path) -> Iterator[None]:
+    """Let other processes wait; where no lock can be written each looks for itself."""
+    from filelock import FileLock
+
+    lock = FileLock(memory.with_suffix(".lock"))
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _memory(collection: Collection) -> Path:

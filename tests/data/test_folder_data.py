@@ -164,6 +164,13 @@ def test_links_that_lead_out_of_the_folder_are_refused_and_others_are_not(folder
         read(open_data(f"folder:{folder}").sources["test"])
 
 
+def test_a_file_name_that_is_no_text_is_an_error(folder, layouts):
+    add_train(folder, layouts)
+    (folder / "val" / "ant" / "0.png").rename(os.fsdecode(os.fsencode(folder) + b"/val/ant/\xff.png"))
+    with pytest.raises(DataError, match="not UTF-8"):
+        read(open_data(f"folder:{folder}").sources["test"])
+
+
 def test_an_absurdly_large_file_is_refused_unread(folder, layouts):
     add_train(folder, layouts)
     with (folder / "val" / "ant" / "0.png").open("wb") as file:
@@ -181,6 +188,14 @@ def test_a_pipe_is_refused_without_waiting_for_it(folder, layouts):
             use()
 
 
+def flatten(split):
+    for picture in split.glob("*/*"):
+        picture.rename(split / f"{picture.parent.name}_{picture.name}")
+    for folder in split.iterdir():
+        if folder.is_dir():
+            folder.rmdir()
+
+
 def names(root, text):
     (root / "classnames.txt").write_text(text)
 
@@ -188,7 +203,8 @@ def names(root, text):
 DEFECTS = {
     "too few names": (lambda root: names(root, "a\nb\n"), "6 class folders[\\s\\S]*2 class names"),
     "listed folder missing": (lambda root: (root / "wnids.txt").write_text("ant\nfox\n"), "not those listed"),
-    "no class folder": (lambda root: [p.rename(root / p.name) for p in (root / "val").glob("*/*")], "no picture of"),
+    "no picture left": (lambda root: [p.rename(root / p.name) for p in (root / "val").glob("*/*")], "no picture of"),
+    "pictures without class folders": (lambda root: flatten(root / "val"), r"no class folder here[\s\S]*val"),
     "empty class": (lambda root: (root / "val" / "fox").mkdir(), r"no picture of this class[\s\S]*fox"),
     "mute folders": (lambda root: (root / "val" / "ant").rename(root / "val" / "17"), "say nothing"),
     "other train classes": (lambda root: (root / "train" / "fox" / "x").mkdir(parents=True), "not those listed"),

@@ -94,3 +94,9 @@ def test_unreadable_members_of_shards_and_rows_of_parquet_are_left_out_too(tmp_p
     layouts.names(tmp_path / "files")
     data = open_data(f"parquet:{tmp_path / 'files'}", skip_unreadable=3)
     assert len(data.sources["test"].collection.index.ids) == 9
+
+
+def test_a_cache_folder_that_cannot_be_written_only_costs_time(folder, monkeypatch):
+    (folder / "file").write_text("")
+    monkeypatch.setattr(readable, "memory_folder", lambda: folder / "file" / "below")
+    assert len(ids(open_data(f"folder:{folder}", skip_unreadable=2).sources["test"])) == 22
