@@ -165,6 +165,8 @@ SENSELESS: dict[tuple[str, str], str] = {
     ("hadamard", "repq"): "rotation leaves no LayerNorm that could take up channel ranges",
     ("smoothquant", "repq"): "repq gives every channel a range of its own choice, which undoes smoothing",
     ("repq", "smoothquant"): "smoothing takes away the common range that repq gave all channels",
+    ("awq", "repq"): "repq gives every channel a range of its own choice, which undoes awq's scales",
+    ("repq", "awq"): "awq takes away the common range that repq gave all channels",
     ("repq", "dynamic"): "repq is about static ranges, and dynamic activations have none",
 }
 """Words or roles, in their order, that make no sense together, with the reason."""

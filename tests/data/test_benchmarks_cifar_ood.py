@@ -80,6 +80,13 @@ def test_shards_of_other_classes_are_an_error(cifar):
         open_data("cifar10", root=cifar)
 
 
+def test_a_test_folder_without_shards_is_an_error_and_nothing_is_fetched(cifar):
+    for file in (cifar / "cifar10" / "test").iterdir():
+        file.unlink()
+    with pytest.raises(DataError, match=r"nshards\.txt"):
+        open_data("cifar10", root=cifar)
+
+
 def test_version_six_of_cifar10_1_comes_first(cifar):
     data = open_data("cifar10.1", root=cifar)
     assert len(read(data, "shift/cifar10.1")["ids"]) == 12

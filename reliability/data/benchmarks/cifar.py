@@ -15,7 +15,7 @@ from reliability.data.prompts import CLASS_NAMES_FILE, read_class_names
 from reliability.data.shards import Shards
 from reliability.data.torchvision import TorchvisionImages
 from reliability.data.torchvision_sets import PUBLISHED, Published
-from reliability.data.webdataset import SHARD_COUNT_FILE, numbered_shards, train_collection
+from reliability.data.webdataset import numbered_shards, train_collection
 from reliability.errors import DataError
 from reliability.types import Part, PromptSet, Task
 
@@ -29,7 +29,7 @@ def _prompts(name: str) -> PromptSet:
 
 
 def _is_sharded(place: Path) -> bool:
-    return (place / SHARD_COUNT_FILE).is_file()
+    return place.name == "test"
 
 
 def _test(published: Published, place: Path) -> Collection:
