@@ -25,7 +25,7 @@ def main() -> None:
         seed=options.seed,
         report=lambda line: print(line, file=sys.stderr, flush=True),
     )
-    rows = study(_populations(options), plan)
+    rows = study(_populations(options, plan), plan)
     print(output.summary_table(rows))
     for metric in dict.fromkeys(row["metric"] for row in rows):
         print(f"\n{output.population_table(rows, metric)}")
@@ -53,13 +53,15 @@ def _pool(options: argparse.Namespace) -> int:
     return _QUICK_POOL if options.quick else POOL
 
 
-def _populations(options: argparse.Namespace) -> Iterator[Population]:
+def _populations(options: argparse.Namespace, plan: Plan) -> Iterator[Population]:
     """One after another, so that only one is held in memory."""
     if options.real:
         yield from load(options.real)
         return
     for seed, design in enumerate(DESIGNS):
-        yield simulate(design, _pool(options), seed)
+        # A small one tells whether there is anything to study, at a thousandth of the cost.
+        if plan.wanted(simulate(design, 1000, seed)):
+            yield simulate(design, _pool(options), seed)
 
 
 if __name__ == "__main__":
