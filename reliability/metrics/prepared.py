@@ -70,6 +70,9 @@ class PerImage:
         require_shapes(weights, self.sizes)
         counts = np.asarray(weights[0], dtype=np.float64)
         with np.errstate(over="ignore"):  # a sum beyond the range of floats becomes infinite, and is refused as such
+            if len(counts) == 1:
+                # The metric alone takes no copy of its statistics.
+                return self.finish(counts @ self.statistics / counts.sum())
             # A column of ones totals the weights in the same pass over them.
             sums = counts @ self._with_ones
         return self.finish(sums[:, :-1] / sums[:, -1:])

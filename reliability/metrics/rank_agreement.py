@@ -27,7 +27,7 @@ class MidrankCorrelation:
     @property
     def sizes(self) -> tuple[int, ...]:
         """The number of images, once."""
-        return (len(self.first.scores),)
+        return (len(self.first.all_scores),)
 
     def __call__(self, *weights: Weights) -> F64:
         """Values [B] under integer image weights [B, N]; NaN where either order has one level."""
@@ -72,7 +72,7 @@ class LostPairs:
     @property
     def sizes(self) -> tuple[int, ...]:
         """The number of images, once."""
-        return (len(self.first.scores),)
+        return (len(self.first.all_scores),)
 
     def __call__(self, *weights: Weights) -> F64:
         """Values [B] under integer image weights [B, N]; NaN where the first order has one level."""
@@ -150,5 +150,13 @@ def tie_rate(reference: F64, candidate: F64) -> LostPairs:
     """
     refuse_constant("tie_rate", "reference_scores", reference)
     first, second = rank_alone(reference), rank_alone(candidate)
-    both = rank_alone((first.level_of * len(second.reached) + second.level_of).astype(np.float64))
+    both = rank_alone(_pair_of_levels(first, second))
     return LostPairs(first, second, both)
+
+
+def _pair_of_levels(first: Side, second: Side) -> F64:
+    """[N] a number for each image that tells pairs of levels apart, exact below 2**53."""
+    pair = first.level_of.astype(np.float64)
+    pair *= len(second.reached)
+    pair += second.level_of
+    return pair

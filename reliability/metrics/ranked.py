@@ -20,6 +20,8 @@ I32 = NDArray[np.int32]
 
 # Levels are found among so many scores of each side at a time, which stay in the cache of one core.
 _STRETCH = 2**14
+# A metric sums over so many levels at a time, which keeps what it makes of them in the cache.
+_LEVELS_AT_ONCE = 2**14
 # So many counts at a time stay in the cache, and in memory that is used again instead of being
 # asked for and returned: 2,000 resamples of 20,000 images take 0.12 s so, 0.22 s in blocks of 100.
 _COUNTS_AT_ONCE = 200_000
@@ -31,32 +33,41 @@ class Side:
 
     Attributes:
         source: Which weight matrix holds these images.
-        columns: [n] where they stand in it; None if they are all of it.
-        scores: [n] their scores.
+        all_scores: [N] scores of every image of that matrix, as they came: no copy.
+        members: [N] which of them stand on this side; None if all do.
         reached: [L + 1] how many of them score at or above each of the L levels, best level
             first, after a leading 0 for "above all". Counts hold up to 2**31 - 1 images.
     """
 
     source: int
-    columns: I64 | None
-    scores: F64
+    all_scores: F64
+    members: NDArray[np.bool_] | None
     reached: I32
 
     @cached_property
-    def rows(self) -> I64:
+    def rows(self) -> I32:
         """[n] columns of the weight matrix, best score first; ties in any order."""
-        order = np.argsort(self.scores)[::-1]
-        return order if self.columns is None else self.columns[order]
+        if self.members is None:
+            return np.argsort(self.all_scores)[::-1].astype(np.int32)
+        columns = np.flatnonzero(self.members).astype(np.int32)
+        return columns[np.argsort(self.all_scores[self.members])[::-1]]
 
     @cached_property
-    def level_of(self) -> I64:
+    def level_of(self) -> I32:
         """[n] the level of each image, counted from 0, where the images are all of their matrix."""
-        place = np.empty(len(self.scores), dtype=np.int64)
-        place[self.rows] = np.repeat(np.arange(len(self.reached) - 1), np.diff(self.reached))
+        ranked = np.zeros(len(self.all_scores), dtype=np.int32)
+        ranked[self.reached[1:-1]] = 1
+        np.cumsum(ranked, out=ranked)
+        place = np.empty_like(ranked)
+        # Not the rows, which stay once they are asked for, and only resamples need them.
+        place[np.argsort(self.all_scores)[::-1]] = ranked
         return place
 
     def counts(self, weights: tuple[Weights, ...]) -> I32:
         """Drawn images at or above each level, [L + 1, B]."""
+        if _draws_all_once(weights[self.source]):
+            # The levels count them already; the order of the images is never worked out.
+            return self.reached[:, None]
         # Image-major order makes both gathers copies of whole rows.
         drawn = np.take(np.asarray(weights[self.source]).T, self.rows, axis=0)
         return np.take(_running(drawn), self.reached, axis=0)[:, : drawn.shape[1]]
@@ -96,9 +107,6 @@ class Ranked:
     def __call__(self, *weights: Weights) -> F64:
         """Values [B] under integer image weights, one matrix [B, N] for each size."""
         require_shapes(weights, self.sizes)
-        if all(_draws_all_once(matrix) for matrix in weights):
-            # The levels count them already; the order of the images is never worked out.
-            return self.finish(self.positive.reached[:, None], self.negative.reached[:, None])
         return a_few_at_once(lambda *few: self.finish(self.positive.counts(few), self.negative.counts(few)), weights)
 
 
@@ -112,6 +120,13 @@ def a_few_at_once(values: Callable[..., F64], weights: tuple[Weights, ...]) -> F
     step = max(2, _COUNTS_AT_ONCE // sum(matrix.shape[1] for matrix in weights))
     parts = [values(*(matrix[low : low + step] for matrix in weights)) for low in range(0, len(weights[0]), step)]
     return np.concatenate(parts)
+
+
+def few_levels(right: I32, wrong: I32) -> Iterator[tuple[I32, I32]]:
+    """Counts [L + 1, B] of both sides in pieces [l + 1, b], each beginning with the last row of the one before."""
+    step = max(1, _LEVELS_AT_ONCE // right.shape[1])
+    for low in range(0, max(1, len(right) - 1), step):
+        yield right[low : low + step + 1], wrong[low : low + step + 1]
 
 
 def _draws_all_once(matrix: Weights) -> bool:
@@ -157,10 +172,9 @@ def rank_separation(
         finish: See :class:`Ranked`.
         keep: Which levels ``finish`` needs.
     """
-    first, second = _reached(positive, negative, keep)
-    return Ranked(
-        (len(positive), len(negative)), Side(0, None, positive, first), Side(1, None, negative, second), finish
-    )
+    first, second = _reached((positive, None), (negative, None), keep)
+    sizes = len(positive), len(negative)
+    return Ranked(sizes, Side(0, positive, None, first), Side(1, negative, None, second), finish)
 
 
 def from_the_other_end(finish: Callable[[I32, I32], F64]) -> Callable[[I32, I32], F64]:
@@ -181,31 +195,45 @@ def rank_split(
         is_positive: [N]; either side may be empty.
         finish, keep: As in :func:`rank_separation`.
     """
-    yes, no = np.flatnonzero(is_positive), np.flatnonzero(~is_positive)
-    first, second = _reached(scores[yes], scores[no], keep)
-    return Ranked((len(scores),), Side(0, yes, scores[yes], first), Side(0, no, scores[no], second), finish)
+    rest = ~is_positive
+    first, second = _reached((scores, is_positive), (scores, rest), keep)
+    return Ranked((len(scores),), Side(0, scores, is_positive, first), Side(0, scores, rest, second), finish)
 
 
 def rank_alone(scores: F64) -> Side:
     """Images [N] by score on their own levels, under the first weight matrix."""
-    return Side(0, None, scores, _reached(scores, scores[:0], every_level)[0])
+    return Side(0, scores, None, _reached((scores, None), (scores[:0], None), every_level)[0].copy())
 
 
-def _reached(first: F64, second: F64, keep: Keep) -> tuple[I32, I32]:
+Chosen = tuple[F64, NDArray[np.bool_] | None]
+"""Scores [N], and which of them stand on a side; None for all."""
+
+
+def _reached(first: Chosen, second: Chosen, keep: Keep) -> tuple[I32, I32]:
     """How many of each side score at or above each level, best level first, after a leading 0."""
     # The sorted copies are gone before the parts are joined.
-    below = np.concatenate(_parts_below(np.sort(first), np.sort(second), keep), axis=1)
-    above = np.array([[len(first)], [len(second)]], dtype=np.int32) - below
-    one, other = np.pad(above[:, ::-1], ((0, 0), (1, 0)))
+    parts, sizes = _parts_below(_sorted(first), _sorted(second), keep)
+    counts = np.concatenate([*parts, sizes], axis=1)
+    # In place, and turned round as a view: counts of a million levels are not held twice.
+    np.subtract(sizes, counts, out=counts)
+    one, other = counts[:, ::-1]
     return one, other
 
 
-def _parts_below(first: F64, second: F64, keep: Keep) -> list[I32]:
-    """[2, l] each: how many of each sorted array score below each level, lowest level first."""
-    return [
+def _sorted(chosen: Chosen) -> F64:
+    scores, members = chosen
+    picked = scores.copy() if members is None else scores[members]
+    picked.sort()
+    return picked
+
+
+def _parts_below(first: F64, second: F64, keep: Keep) -> tuple[list[I32], I32]:
+    """[2, l] each: how many of each sorted array score below each level, lowest level first; and [2, 1] their sizes."""
+    parts = [
         (_below(first[a:b], second[c:d], keep) + np.array([[a], [c]])).astype(np.int32)
         for a, b, c, d in _stretches(first, second)
     ]
+    return parts, np.array([[len(first)], [len(second)]], dtype=np.int32)
 
 
 def _stretches(first: F64, second: F64) -> Iterator[tuple[int, int, int, int]]:

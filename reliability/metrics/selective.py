@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-from reliability.metrics.ranked import I32, Ranked, corners, rank_split
+from reliability.metrics.ranked import I32, Ranked, corners, few_levels, rank_split
 from reliability.metrics.registry import register
 from reliability.types import F64
 
@@ -52,11 +52,17 @@ def aurc(confidence: F64, correct: NDArray[np.bool_]) -> Ranked:
 
 
 def _mean_risk(right: I32, wrong: I32) -> F64:
+    area: F64 = sum(_risks(*few) for few in few_levels(right, wrong)) / (right[-1] + wrong[-1])
+    return area
+
+
+def _risks(right: I32, wrong: I32) -> F64:
+    """[B] error rates among all images at least as confident, summed over the images of some levels."""
     accepted = right + wrong
     # Cutoffs above the first drawn image accept nothing and carry no images either.
     risk = np.divide(wrong[1:], accepted[1:], out=np.zeros(accepted[1:].shape), where=accepted[1:] > 0)
-    area: F64 = np.einsum("lb,lb->b", np.diff(accepted, axis=0), risk) / accepted[-1]
-    return area
+    total: F64 = np.einsum("lb,lb->b", np.diff(accepted, axis=0), risk)
+    return total
 
 
 @register("selective", direction="lower", low=0.0, high=float(np.log(2.0)), unit="fraction")
@@ -121,10 +127,16 @@ def augrc(confidence: F64, correct: NDArray[np.bool_]) -> Ranked:
 
 
 def _mean_failures(right: I32, wrong: I32) -> F64:
-    accepted = right + wrong
-    doubled = np.einsum("lb,lb->b", np.diff(accepted, axis=0), wrong[1:] + wrong[:-1], dtype=np.float64)
-    area: F64 = doubled / (2.0 * accepted[-1] * accepted[-1])
+    accepted = right[-1] + wrong[-1]
+    area: F64 = sum(_doubled_failures(*few) for few in few_levels(right, wrong)) / (2.0 * accepted * accepted)
     return area
+
+
+def _doubled_failures(right: I32, wrong: I32) -> F64:
+    """[B] twice the trapezoids of wrong answers let through, over some levels."""
+    entering = np.diff(right + wrong, axis=0)
+    total: F64 = np.einsum("lb,lb->b", entering, wrong[1:] + wrong[:-1], dtype=np.float64)
+    return total
 
 
 @register("selective", direction="higher", low=0.0, high=1.0, unit="fraction")
@@ -192,7 +204,14 @@ def coverage_at_risk(confidence: F64, correct: NDArray[np.bool_]) -> Ranked:
 
 
 def _widest_coverage(right: I32, wrong: I32) -> F64:
+    widest = np.max([_most_accepted(*few) for few in few_levels(right, wrong)], axis=0)
+    coverage: F64 = widest / (right[-1] + wrong[-1])
+    return coverage
+
+
+def _most_accepted(right: I32, wrong: I32) -> I32:
+    """[B] images that the widest of some cutoffs accepts at the allowed risk, 0 if none keeps to it."""
     accepted = right + wrong
     safe = RISK.denominator * wrong.astype(np.int64) <= RISK.numerator * accepted.astype(np.int64)
-    coverage: F64 = np.where(safe, accepted, 0).max(axis=0) / accepted[-1]
-    return coverage
+    most: I32 = np.where(safe, accepted, 0).max(axis=0)
+    return most

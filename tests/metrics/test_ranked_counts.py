@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reliability.metrics import ranked
-from reliability.metrics.registry import get
+from reliability.metrics.registry import all_metrics, get
 
 SIDE = st.lists(st.integers(-3, 3), min_size=1, max_size=25)
 
@@ -78,12 +78,32 @@ def test_many_scores_with_ties_across_stretches_agree_with_counting():
     assert get("auroc").fn(inside, outside) == wins / (len(inside) * len(outside))
 
 
-def test_ranking_scores_needs_at_most_three_times_their_memory():
-    rng = np.random.default_rng(4)
-    inside, outside = rng.normal(1, 1, 200_000), rng.normal(0, 1, 200_000)
-    get("auroc").fn(inside, outside)
+RNG = np.random.default_rng(4)
+SCORES = RNG.random(200_000)
+RANKED = {
+    "separation": (SCORES, RNG.random(200_000)),
+    "selective": (SCORES, RNG.random(200_000) < SCORES),
+    "paired_scores": (SCORES, SCORES + RNG.normal(0, 0.3, 200_000)),
+}
+
+
+@pytest.mark.parametrize("metric", [m for m in all_metrics() if m.kind in RANKED], ids=lambda m: m.name)
+def test_ranking_scores_needs_at_most_three_times_their_memory(metric):
+    inputs = RANKED[metric.kind]
+    metric.fn(*inputs)
     tracemalloc.start()
-    get("auroc").fn(inside, outside)
+    metric.fn(*inputs)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 3 * (inside.nbytes + outside.nbytes)
+    assert peak < 3 * sum(values.nbytes for values in inputs)
+
+
+@pytest.mark.parametrize("name", ["aurc", "augrc", "coverage_at_risk"])
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=25))
+def test_how_many_levels_are_summed_at_a_time_changes_nothing(name, answers):
+    confidence, correct = np.array([c for c, _ in answers], float), np.array([right for _, right in answers])
+    whole = get(name).fn(confidence, correct)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranked, "_LEVELS_AT_ONCE", 1)
+        assert get(name).fn(confidence, correct) == pytest.approx(whole, abs=1e-14)
