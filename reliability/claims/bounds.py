@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal, TypeVar
 
 from reliability.errors import ThresholdError
-from reliability.types import Relation
+from reliability.types import Relation, Task, TaskGroup
 
 EVERYTHING = ("*",)
 
@@ -19,16 +19,25 @@ class Scope:
 
     Conventions:
         Case matters, and ``*`` also matches ``/``: ``noise/*`` covers every
-        corruption at every severity.
+        corruption at every severity. Where ``group`` is given, the entry is about
+        groups of tasks and covers no single task.
     """
 
     model: tuple[str, ...] = EVERYTHING
     recipe: tuple[str, ...] = EVERYTHING
     task: tuple[str, ...] = EVERYTHING
+    group: tuple[str, ...] = ()
 
     def covers(self, model: str, recipe: str, task: str) -> bool:
         """Whether all three names match."""
-        return _any_match(self.model, model) and _any_match(self.recipe, recipe) and _any_match(self.task, task)
+        return not self.group and self._covers_candidate(model, recipe) and _any_match(self.task, task)
+
+    def covers_group(self, model: str, recipe: str, group: str) -> bool:
+        """Whether it is about groups and all three names match."""
+        return self._covers_candidate(model, recipe) and _any_match(self.group, group)
+
+    def _covers_candidate(self, model: str, recipe: str) -> bool:
+        return _any_match(self.model, model) and _any_match(self.recipe, recipe)
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,55 @@ class Bound:
     def place(self) -> str:
         """Where a person finds it."""
         return f"{self.file}, bound {self.index}"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tasks of the same pictures, such as corruptions, that a bound judges together.
+
+    Attributes:
+        name: As bounds call it.
+        task: Globs on the names of its tasks.
+        clean: Name of the task that shows the pictures as they are; empty for none.
+        file, index, line: Where it stands, as in :class:`Bound`.
+    """
+
+    name: str
+    task: tuple[str, ...]
+    clean: str
+    file: str
+    index: int
+    line: int | None = None
+
+    @property
+    def place(self) -> str:
+        """Where a person finds it."""
+        return f"{self.file}, group {self.index}"
+
+    def gather(self, tasks: Mapping[str, Task]) -> TaskGroup | None:
+        """Its tasks in the order of a data set; None where the data set has none of them.
+
+        Raises:
+            ThresholdError: The data set has some of them but not others, no task of the name
+                of ``clean``, or a task that is called like the group.
+        """
+        idle = [pattern for pattern in self.task if not any(fnmatchcase(name, pattern) for name in tasks)]
+        if len(idle) == len(self.task):
+            return None
+        if idle:
+            raise self._error("the data have only some tasks of this group", f"none for {', '.join(idle)}")
+        if self.clean and self.clean not in tasks:
+            raise self._error("the data have no such task", f"clean = {self.clean!r}")
+        if self.name in tasks:
+            raise self._error("a task has the name of this group", repr(self.name))
+        members = tuple(task for name, task in tasks.items() if _any_match(self.task, name))
+        return TaskGroup(self.name, members, tasks[self.clean] if self.clean else None)
+
+    def _error(self, what: str, got: str) -> ThresholdError:
+        return ThresholdError(
+            where=f"{self.place}{_on_line(self)}", what=what, got=got,
+            next="name what is there: reliability list tasks --data ...",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -110,7 +168,7 @@ class ThresholdFile:
         path: As the user gave it.
         digest: SHA-256 of the file's bytes, in hexadecimal.
         recipes: What a full run covers.
-        bounds, floors: In file order.
+        bounds, floors, groups: In file order.
     """
 
     path: str
@@ -118,6 +176,7 @@ class ThresholdFile:
     recipes: tuple[str, ...]
     bounds: tuple[Bound, ...]
     floors: tuple[Floor, ...]
+    groups: tuple[Group, ...] = ()
 
     def bounds_for(self, claim: str, model: str, recipe: str, task: str) -> list[Bound]:
         """The bounds on one case of a claim, at most one per metric and score.
@@ -127,6 +186,12 @@ class ThresholdFile:
         """
         found = [b for b in self.bounds if b.claim == claim and b.applies.covers(model, recipe, task)]
         _refuse_rivals(found, lambda b: (b.metric, b.score), f"{claim}, {model}, {recipe}, {task}")
+        return found
+
+    def group_bounds_for(self, claim: str, model: str, recipe: str, group: str) -> list[Bound]:
+        """The bounds on a group of tasks, as :meth:`bounds_for` has those on one task."""
+        found = [b for b in self.bounds if b.claim == claim and b.applies.covers_group(model, recipe, group)]
+        _refuse_rivals(found, lambda b: (b.metric, b.score), f"{claim}, {model}, {recipe}, {group}")
         return found
 
     def floors_for(self, model: str) -> list[Floor]:
@@ -165,5 +230,5 @@ def _refuse_rivals(found: list[_Item], figure: Callable[[_Item], tuple[str, ...]
             )
 
 
-def _on_line(item: Bound | Floor) -> str:
+def _on_line(item: Bound | Floor | Group) -> str:
     return f" (line {item.line})" if item.line else ""

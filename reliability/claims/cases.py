@@ -10,19 +10,26 @@ from functools import cached_property
 
 from reliability.claims.bounds import Bound, ThresholdFile
 from reliability.errors import UsageError
-from reliability.models.spec import ModelSpec
+from reliability.evaluate.candidate import Candidate
+from reliability.evaluate.counted import COUNTED
+from reliability.models.record import ModelSpec
+from reliability.quant.backends.naming import on_backend
+from reliability.quant.backends.registry import SUFFIX
 from reliability.quant.recipe import Recipe, list_recipes, parse_recipe
-from reliability.types import Task
+from reliability.types import Task, TaskGroup
+
+SEARCHED = ("improves", "worsens")
+"""Relations that claim a change; those of a run share one error rate."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One claim on one model, recipe and task, judged by one bound."""
+    """One claim on one model, recipe and task, or group of tasks, judged by one bound."""
 
     claim: str
     model: ModelSpec
-    recipe: Recipe
-    task: Task
+    recipe: Candidate
+    task: Task | TaskGroup
     bound: Bound
 
     @property
@@ -47,6 +54,10 @@ def choose_recipes(
 ) -> tuple[Recipe, ...]:
     """Recipes by name or glob; a glob draws from the user's own, the threshold file's list and the built-in one.
 
+    Conventions:
+        A glob without ``@`` finds no recipe that needs kernels, which may not be here. A
+        user's own recipe takes a backend after its name, as others do.
+
     Raises:
         UsageError: A name that is no recipe, or a glob that matches none.
     """
@@ -55,7 +66,7 @@ def choose_recipes(
     names: dict[str, None] = {}
     for pattern in wanted:
         is_glob = any(sign in pattern for sign in "*?[")
-        found = [name for name in known if fnmatchcase(name, pattern)] if is_glob else [pattern]
+        found = [name for name in known if _matches(name, pattern)] if is_glob else [pattern]
         if not found:
             near = difflib.get_close_matches(pattern, known, 3)
             raise UsageError(
@@ -65,7 +76,18 @@ def choose_recipes(
                 next=f"close: {', '.join(near)}" if near else "see: reliability list recipes",
             )
         names.update(dict.fromkeys(found))
-    return tuple(own[name] if name in own else parse_recipe(name) for name in names)
+    return tuple(_recipe(name, own) for name in names)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern) and (SUFFIX in pattern or SUFFIX not in name)
+
+
+def _recipe(name: str, own: Mapping[str, Recipe]) -> Recipe:
+    plain, at, backend = name.partition(SUFFIX)
+    if plain not in own:
+        return parse_recipe(name)
+    return on_backend(own[plain], backend) if at else own[plain]
 
 
 @dataclass
@@ -73,12 +95,13 @@ class Plan:
     """Everything a run could judge; cases are drawn from it claim by claim.
 
     Attributes:
+        recipes: What is judged against each model: recipes, and models of the user's own.
         used: Bounds that met a case so far.
     """
 
     thresholds: ThresholdFile
     models: tuple[ModelSpec, ...]
-    recipes: tuple[Recipe, ...]
+    recipes: tuple[Candidate, ...]
     tasks: Mapping[str, Task]
     used: set[Bound] = field(default_factory=set)
 
@@ -86,8 +109,8 @@ class Plan:
         """Cases of one claim, grouped by model and recipe so that candidates are loaded once.
 
         Conventions:
-            Claims of improvement are searched for the ones that hold, so they are corrected
-            together: with K of them in the run, each is judged at level 1 - (1 - level) / K.
+            Claims of a change for the better or the worse are searched for the ones that
+            hold, so they are corrected together: with K of them in the run, each is judged at level 1 - (1 - level) / K.
             That is the first step of Holm's procedure, taken for all, because a case is judged
             before the p-values of the others exist; it never errs more often than Holm's.
         """
@@ -104,23 +127,43 @@ class Plan:
         return {bound.claim for bound in self.thresholds.bounds}
 
     @cached_property
-    def _improvements(self) -> int:
-        """How many cases of the run claim an improvement."""
-        return sum(case.bound.relation == "improves" for claim in self._claims for case in self._found(claim))
+    def _searched(self) -> int:
+        """How many cases of the run claim a change."""
+        return sum(case.bound.relation in SEARCHED for claim in self._claims for case in self._found(claim))
 
     def _corrected(self, bound: Bound) -> Bound:
-        if bound.relation != "improves":
+        if bound.relation not in SEARCHED:
             return bound
-        return replace(bound, level=1.0 - (1.0 - bound.level) / self._improvements)
+        return replace(bound, level=1.0 - (1.0 - bound.level) / self._searched)
 
     def _found(self, claim: str) -> list[Case]:
         return [
             Case(claim, model, recipe, task, bound)
             for model in self.models
             for recipe in self.recipes
-            for task in self.tasks.values()
-            for bound in self.thresholds.bounds_for(claim, model.name, recipe.name, task.name)
+            for task in self._judged
+            for bound in self._bounds_for(claim, model.name, recipe.name, task)
+            # A model of the user's own shows nothing of what runs quantized in it; the report notes that.
+            if isinstance(recipe, Recipe) or bound.metric not in COUNTED
         ]
+
+    @property
+    def _judged(self) -> list[Task | TaskGroup]:
+        return [*self.tasks.values(), *self.groups]
+
+    def _bounds_for(self, claim: str, model: str, recipe: str, task: Task | TaskGroup) -> list[Bound]:
+        find = self.thresholds.bounds_for if isinstance(task, Task) else self.thresholds.group_bounds_for
+        return find(claim, model, recipe, task.name)
+
+    @cached_property
+    def groups(self) -> tuple[TaskGroup, ...]:
+        """Groups of the threshold file whose tasks these data have.
+
+        Raises:
+            ThresholdError: The data have only part of a group.
+        """
+        gathered = (group.gather(self.tasks) for group in self.thresholds.groups)
+        return tuple(group for group in gathered if group is not None)
 
     def worker_groups(self) -> dict[str, str]:
         """How the ids of a model's and recipe's cases start, and the group they form."""
@@ -140,5 +183,6 @@ class Plan:
                 where=self.thresholds.path,
                 what="no bound applies to a recipe of this run, so nothing would be judged",
                 got=", ".join(silent),
-                next="add a bound whose recipe pattern matches it, or name another recipe",
+                next="add a bound whose recipe pattern matches it, or name another recipe; a candidate of your own is "
+                "matched by its name: --candidate w8a8-mine=onnx:DIR",
             )

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from itertools import product
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-from reliability.claims.bounds import EVERYTHING, Bound, Floor, Scope, ThresholdFile
-from reliability.claims.entry import Entry
+from reliability.claims.bounds import Bound, Floor, Group, Scope, ThresholdFile
 from reliability.errors import ThresholdError
+from reliability.toml_tables import Entry, read_toml
 from reliability.types import Relation
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 SCHEMA = 1
 Known = Mapping[str, Collection[str]]
 
-_FILE_KEYS = ("schema", "defaults", "run", "floor", "bound")
+_FILE_KEYS = ("schema", "include", "defaults", "run", "group", "floor", "bound")
 _DEFAULT_KEYS = ("level", "min_images")
-_SCOPE_KEYS = ("model", "recipe", "task")
+_SCOPE_KEYS = ("model", "recipe", "task", "group")
+_GROUP_KEYS = ("name", "task", "clean")
+_GROUP_NAME = re.compile(r"[A-Za-z]\w*")
 _BOUND_KEYS = ("claim", "applies", "metric", "score", "relation", "margin", "gate", "reason", *_DEFAULT_KEYS)
 _FLOOR_KEYS = ("model", "task", "metric", "score", "at_least", "at_most", "reason", "min_images")
-_WITHOUT_MARGIN = ("improves", "differs")
+_WITHOUT_MARGIN = ("improves", "worsens", "differs")
 _ON_CANDIDATE = ("at_least", "at_most")
 
 
@@ -41,51 +40,62 @@ def load_thresholds(path: Path | str, known: Known | None = None) -> ThresholdFi
 
     Raises:
         ThresholdError: The file is missing, is not TOML, has an unknown or missing key,
-            a value of the wrong type or out of range, or no bound at all.
+            a value of the wrong type or out of range, or no bound at all. The same holds
+            for each file it includes.
 
     Conventions:
         A margin may be 0, which FP32 against itself still meets. Only ``at_least`` and
-        ``at_most`` take a negative one, for signed metrics.
+        ``at_most`` take a negative one, for signed metrics. A bound that lists several
+        metrics or scores is one bound for each. Bounds, floors and groups of
+        included files come first; included files include nothing and need no recipes.
     """
-    content = _content(Path(path))
-    top = Entry.of(_parsed(content, str(path)), str(path), _FILE_KEYS)
+    own, top = _read_one(str(path), known or {})
+    names = top.texts("include") if "include" in top else ()
+    included = [_included(str(Path(path).parent / name), known or {}) for name in names]
+    run = top.below(top.required("run", 'add [run] with recipes = ["..."]'), f"{path}, [run]", ("recipes",))
+    files = [*included, own]
+    found = ThresholdFile(
+        str(path),
+        hashlib.sha256("".join(file.digest for file in files).encode()).hexdigest() if included else own.digest,
+        _recipes(run),
+        tuple(bound for file in files for bound in file.bounds),
+        tuple(floor for file in files for floor in file.floors),
+        tuple(group for file in files for group in file.groups),
+    )
+    _check_groups(found.bounds, found.groups)
+    if not found.bounds:
+        raise top.error("no [[bound]] at all, so nothing would be judged", "0 bounds", "add a [[bound]]")
+    return found
+
+
+def _included(path: str, known: Known) -> ThresholdFile:
+    found, top = _read_one(path, known)
+    if "include" in top:
+        raise top.error("an included file includes no other", top.table["include"], "include both in the first file")
+    return found
+
+
+def _read_one(path: str, known: Known) -> tuple[ThresholdFile, Entry]:
+    """Entries of one file, and its top table."""
+    parsed, content = read_toml(Path(path), ThresholdError)
+    top = Entry.of(parsed, path, _FILE_KEYS, ThresholdError)
     _check_schema(top)
-    defaults = Entry.of(top.table.get("defaults", {}), f"{path}, [defaults]", _DEFAULT_KEYS)
+    defaults = top.below(top.table.get("defaults", {}), f"{path}, [defaults]", _DEFAULT_KEYS)
     _check_defaults(defaults)
-    run = Entry.of(top.required("run", 'add [run] with recipes = ["..."]'), f"{path}, [run]", ("recipes",))
     bounds = tuple(
-        _bound(Entry.of(value, where, _BOUND_KEYS), defaults, known or {}, str(path), index, line)
+        bound
         for index, line, where, value in _numbered(top, "bound", content)
+        for bound in _bounds(top.below(value, where, _BOUND_KEYS), defaults, known, path, index, line)
     )
     floors = tuple(
-        _floor(Entry.of(value, where, _FLOOR_KEYS), defaults, known or {}, str(path), index, line)
+        _floor(top.below(value, where, _FLOOR_KEYS), defaults, known, path, index, line)
         for index, line, where, value in _numbered(top, "floor", content)
     )
-    if not bounds:
-        raise top.error("no [[bound]] at all, so nothing would be judged", "0 bounds", "add a [[bound]]")
-    digest = hashlib.sha256(content).hexdigest()
-    return ThresholdFile(str(path), digest, _recipes(run), bounds, floors)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ThresholdError(
-            where=str(path),
-            what="the threshold file cannot be read",
-            got=error.strerror or str(error),
-            next="give the path of a .toml file to --thresholds",
-        ) from error
-
-
-def _parsed(content: bytes, where: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(content.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ThresholdError(
-            where=where, what="not a TOML file in UTF-8", got=str(error), next="correct the line that is named"
-        ) from error
+    groups = tuple(
+        _group(top.below(value, where, _GROUP_KEYS), path, index, line)
+        for index, line, where, value in _numbered(top, "group", content)
+    )
+    return ThresholdFile(path, hashlib.sha256(content).hexdigest(), (), bounds, floors, groups), top
 
 
 def _check_schema(top: Entry) -> None:
@@ -127,13 +137,14 @@ def _recipes(run: Entry) -> tuple[str, ...]:
     return recipes
 
 
-def _bound(entry: Entry, defaults: Entry, known: Known, file: str, index: int, line: int | None) -> Bound:
+def _bounds(entry: Entry, defaults: Entry, known: Known, file: str, index: int, line: int | None) -> Iterator[Bound]:
+    """One bound for each metric and score that the entry lists."""
     relation: Relation = entry.choice("relation", get_args(Relation))  # type: ignore[assignment]
-    return Bound(
+    first = Bound(
         claim=_name(entry, "claim", known),
-        applies=_scope(Entry.of(entry.table.get("applies", {}), f"{entry.where}, applies", _SCOPE_KEYS)),
-        metric=_name(entry, "metric", known),
-        score=_name(entry, "score", known) if "score" in entry else "",
+        applies=_scope(entry.below(entry.table.get("applies", {}), f"{entry.where}, applies", _SCOPE_KEYS)),
+        metric="",
+        score="",
         relation=relation,
         margin=_margin(entry, relation),
         gate=entry.flag("gate"),
@@ -144,6 +155,44 @@ def _bound(entry: Entry, defaults: Entry, known: Known, file: str, index: int, l
         index=index,
         line=line,
     )
+    scores = _names(entry, "score", known) if "score" in entry else ("",)
+    for metric, score in product(_names(entry, "metric", known), scores):
+        yield replace(first, metric=metric, score=score)
+
+
+def _names(entry: Entry, key: str, known: Known) -> tuple[str, ...]:
+    """Names that exist, as one string or a list, none of them twice."""
+    names = entry.texts(key)
+    if len(set(names)) < len(names):
+        raise entry.error(f"a {key} is listed twice", ", ".join(names), "remove one of them")
+    for name in names:
+        replace(entry, table={key: name}).choice(key, known.get(key, names))
+    return names
+
+
+def _group(entry: Entry, file: str, index: int, line: int | None) -> Group:
+    name = entry.text("name")
+    if not _GROUP_NAME.fullmatch(name):
+        raise entry.error("a group's name is a word", name, "use letters, digits and _, such as noise_spread")
+    clean = entry.text("clean") if "clean" in entry else ""
+    return Group(name, entry.texts("task"), clean, file, index, line)
+
+
+def _check_groups(bounds: Collection[Bound], groups: Collection[Group]) -> None:
+    """A name stands for one group, and bounds name groups that are there."""
+    names = [group.name for group in groups]
+    for group in groups:
+        if names.count(group.name) > 1:
+            raise ThresholdError(
+                where=group.place, what="two groups have one name", got=group.name, next="rename or remove one"
+            )
+    for bound in bounds:
+        idle = [p for p in bound.applies.group if not any(fnmatchcase(name, p) for name in names)]
+        if idle:
+            raise ThresholdError(
+                where=bound.place, what="no [[group]] of this file has such a name", got=", ".join(idle),
+                next=f"groups: {', '.join(names) or 'none'}",
+            )  # fmt: skip
 
 
 def _floor(entry: Entry, defaults: Entry, known: Known, file: str, index: int, line: int | None) -> Floor:
@@ -170,7 +219,9 @@ def _name(entry: Entry, key: str, known: Known) -> str:
 
 
 def _scope(entry: Entry) -> Scope:
-    return Scope(**{key: entry.texts(key) if key in entry else EVERYTHING for key in _SCOPE_KEYS})
+    if "group" in entry and "task" in entry:
+        raise entry.error("an entry applies to tasks or to groups of them", "task and group", "write two entries")
+    return Scope(**{key: entry.texts(key) for key in _SCOPE_KEYS if key in entry})
 
 
 def _margin(entry: Entry, relation: Relation) -> float:

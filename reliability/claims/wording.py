@@ -53,6 +53,8 @@ def allowed(relation: Relation, margin: float, show: Show) -> str:
         "at_least": f"at least {show(margin)}",
         "at_most": f"at most {show(margin)}",
         "differs": f"any but {show(0.0)}",
+        "not_better": f"at least {show(-margin)}",
+        "worsens": f"above {show(0.0)}",
     }[relation]
 
 

@@ -14,18 +14,13 @@ along; everything else stays.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from reliability.errors import DataError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from reliability.toml_tables import read_toml
 
 _EXAMPLE = 'such as: templates = ["a photo of a {c}."]'
 
@@ -54,7 +49,7 @@ def read_prompt_file(path: Path) -> PromptFile:
         DataError: It cannot be read, is not TOML, has an unknown key or nothing at all, an
             empty or duplicate class name, or a template without ``{c}``.
     """
-    content = _parsed(path)
+    content, _ = read_toml(path, DataError)
     unknown = sorted(set(content) - set(_READERS))
     if unknown or not content:
         raise DataError(
@@ -63,16 +58,6 @@ def read_prompt_file(path: Path) -> PromptFile:
         )  # fmt: skip
     read: dict[str, Any] = {key: _READERS[key](f"{path}, {key}", value) for key, value in content.items()}
     return PromptFile(where=str(path), **read)
-
-
-def _parsed(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DataError(
-            where=str(path), what="the file cannot be read as TOML", got=f"{type(error).__name__}: {error}",
-            next=f"write it as TOML, {_EXAMPLE}",
-        ) from error  # fmt: skip
 
 
 def _texts(where: str, value: object) -> tuple[str, ...]:

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
-import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from reliability.errors import UsageError
 from reliability.quant.grammar import GrammarError, take_apart
-from reliability.quant.recipe import QatSettings, Recipe, parse_recipe
+from reliability.quant.recipe import AUTO, QatSettings, Recipe, parse_recipe
 from reliability.quant.schemes import LOSS_TERMS
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from reliability.toml_tables import Entry, read_toml
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._+-]*")
+_GLOB = re.compile(r"[\w.*?\[\]!-]+")
 
 
 @dataclass(frozen=True)
@@ -39,7 +33,7 @@ def load_recipes(path: Path | str) -> dict[str, Recipe]:
     Args:
         path: A TOML file in UTF-8 with a table ``[[recipe]]`` for each: ``name``,
             ``base`` (a name of the grammar), and any of ``range_images``, ``seed``,
-            ``towers``, ``alpha``, ``percentile`` and a table ``qat`` with fields of
+            ``towers``, ``alpha``, ``percentile``, ``float_layers`` and a table ``qat`` with fields of
             :class:`QatSettings`.
 
     Returns:
@@ -54,82 +48,60 @@ def load_recipes(path: Path | str) -> dict[str, Recipe]:
         and none that the grammar gives a meaning of its own. Two recipes with equal
         settings share what is computed for them, whatever their names.
     """
-    top = _Table(str(path), _parsed(Path(path)), ("recipe",))
-    tables = top.value("recipe")
+    top = Entry.of(read_toml(Path(path))[0], str(path), ("recipe",))
+    tables = top.required("recipe")
     if not isinstance(tables, list) or not tables:
-        top.refuse("there is no list of recipes", tables, "write [[recipe]] with name = ... and base = ...")
+        raise top.error("there is no list of recipes", tables, "write [[recipe]] with name = ... and base = ...")
     recipes: dict[str, Recipe] = {}
     for number, entries in enumerate(tables, start=1):
-        table = _Table(f"{path}, recipe {number}", entries, ("name", "base", *_RULES, "qat"))
+        table = top.below(entries, f"{path}, recipe {number}", ("name", "base", *_RULES, "qat"))
         recipe = _read(table)
         if recipe.name in recipes:
-            table.refuse("the name is taken by an earlier recipe", recipe.name, "choose another name")
+            raise table.error("the name is taken by an earlier recipe", recipe.name, "choose another name")
         recipes[recipe.name] = recipe
     return recipes
 
 
-class _Table:
-    """A TOML table read key by key.
+def _checked(entry: Entry, rules: Mapping[str, _Rule], base: Recipe) -> dict[str, Any]:
+    """The values of the keys that rules speak of.
 
     Raises:
-        UsageError: It is no table, or has an unknown key.
+        UsageError: A value breaks its rule, or the base has no such setting.
     """
-
-    def __init__(self, where: str, entries: object, keys: Collection[str]) -> None:
-        self.where = where
-        if not isinstance(entries, dict):
-            self.refuse("this must be a table", entries, "write key = value")
-        self.entries: dict[str, Any] = entries
-        for key in entries:
-            if key not in keys:
-                close = difflib.get_close_matches(key, keys, n=3)
-                hint = f"did you mean {' or '.join(close)}? " if close else ""
-                self.refuse("unknown key", key, f"{hint}known keys: {', '.join(keys)}")
-
-    def refuse(self, what: str, got: object, next: str) -> NoReturn:
-        raise UsageError(where=self.where, what=what, got=got, next=next)
-
-    def value(self, key: str) -> Any:
-        if key not in self.entries:
-            self.refuse(f"key {key!r} is missing", ", ".join(self.entries) or "no keys", f"add {key} = ...")
-        return self.entries[key]
-
-    def text(self, key: str) -> str:
-        value = self.value(key)
-        if not isinstance(value, str):
-            self.refuse(f"{key!r} must be a string", repr(value), f'write {key} = "..."')
-        return value
-
-    def checked(self, rules: Mapping[str, _Rule], base: Recipe) -> dict[str, Any]:
-        """The values of the keys that rules speak of."""
-        found = {key: value for key, value in self.entries.items() if key in rules}
-        for key, value in found.items():
-            rule = rules[key]
-            if rule.belongs and not rule.belongs(base):
-                self.refuse(f"{base.name} has no {key}", repr(value), f"leave out {key}, or choose another base")
-            if not rule.holds(value):
-                self.refuse(f"{key!r} must be {rule.words}", repr(value), f"correct {key}")
-        return found
+    found = {key: value for key, value in entry.table.items() if key in rules}
+    for key, value in found.items():
+        rule = rules[key]
+        if rule.belongs and not rule.belongs(base):
+            raise entry.error(f"{base.name} has no {key}", repr(value), f"leave out {key}, or choose another base")
+        if not rule.holds(value):
+            raise entry.error(f"{key!r} must be {rule.words}", repr(value), f"correct {key}")
+    return found
 
 
-def _read(table: _Table) -> Recipe:
+def _read(table: Entry) -> Recipe:
     name, base = _name(table), parse_recipe(table.text("base"))
     if base.is_float:
-        table.refuse("fp32 is the reference, which has no settings", base.name, "give the name of a quantization")
-    changes = table.checked(_RULES, base)
-    if "alpha" in changes:
+        raise table.error("fp32 is the reference, which has no settings", base.name, "give the name of a quantization")
+    if base.backend:
+        raise table.error(
+            "a recipe is run by kernels where it is named", base.name, f"write {name}@{base.backend} there"
+        )
+    changes = _checked(table, _RULES, base)
+    if changes.get("alpha", AUTO) != AUTO:
         changes["alpha"] = float(changes["alpha"])
-    if "qat" in table.entries:
+    if "float_layers" in changes:
+        changes["float_layers"] = " ".join(sorted(changes["float_layers"]))
+    if "qat" in table.table:
         changes["qat"] = _qat(table, base)
     return replace(base, name=name, **changes)
 
 
-def _name(table: _Table) -> str:
+def _name(table: Entry) -> str:
     name = table.text("name")
     if not _NAME.fullmatch(name):
-        table.refuse("a name is lower-case letters, digits and . _ + -", name, 'write name = "w8a8-mine", say')
+        raise table.error("a name is lower-case letters, digits and . _ + -", name, 'write name = "w8a8-mine", say')
     if _is_grammatical(name):
-        table.refuse("the grammar gives this name a meaning of its own", name, "choose another name")
+        raise table.error("the grammar gives this name a meaning of its own", name, "choose another name")
     return name
 
 
@@ -141,13 +113,13 @@ def _is_grammatical(name: str) -> bool:
     return True
 
 
-def _qat(table: _Table, base: Recipe) -> QatSettings:
+def _qat(table: Entry, base: Recipe) -> QatSettings:
     if base.qat is None:
-        table.refuse(f"{base.name} trains nothing", "[recipe.qat]", "leave out qat, or choose another base")
+        raise table.error(f"{base.name} trains nothing", "[recipe.qat]", "leave out qat, or choose another base")
     settings = asdict(base.qat)
-    given = _Table(f"{table.where}, [recipe.qat]", table.entries["qat"], tuple(settings))
+    given = table.below(table.table["qat"], f"{table.where}, [recipe.qat]", tuple(settings))
     rules = {key: _QAT_RULES.get(key) or _like(default) for key, default in settings.items()}
-    return replace(base.qat, **given.checked(rules, base))
+    return replace(base.qat, **_checked(given, rules, base))
 
 
 def _like(default: object) -> _Rule:
@@ -165,17 +137,8 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _parsed(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(
-            where=str(path), what="the recipe file cannot be read", got=error.strerror, next="give the path of a file"
-        ) from error
-    except ValueError as error:
-        raise UsageError(
-            where=str(path), what="not a TOML file in UTF-8", got=str(error), next="correct the line that is named"
-        ) from error
+def _is_globs(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, str) and _GLOB.fullmatch(v) for v in value)
 
 
 def _is_loss(value: object) -> bool:
@@ -197,13 +160,16 @@ _RULES: dict[str, _Rule] = {
         lambda recipe: recipe.towers != "none",
     ),
     "alpha": _Rule(
-        "a number from 0 to 1",
-        lambda value: _is_number(value) and 0 <= value <= 1,
+        'a number from 0 to 1, or "auto"',
+        lambda value: value == AUTO or (_is_number(value) and 0 <= value <= 1),
         lambda recipe: recipe.alpha is not None,
     ),
     "percentile": _Rule(
         "a number above 50 and below 100",
         lambda value: _is_number(value) and 50 < value < 100,
         lambda recipe: recipe.range_setting == "percentile",
+    ),
+    "float_layers": _Rule(
+        "a list of layers' names, which may hold *", _is_globs, lambda recipe: not recipe.ends_in_float
     ),
 }

@@ -8,7 +8,7 @@ import pytest
 from reliability.claims.bounds import Bound, Scope, ThresholdFile
 from reliability.claims.cases import Plan, choose_recipes
 from reliability.errors import ThresholdError, UsageError
-from reliability.models.spec import ModelSpec
+from reliability.models.spec import ModelSpec, OwnCandidate
 from reliability.quant.recipe import list_recipes, parse_recipe
 from reliability.types import Part, PromptSet, Task
 
@@ -32,7 +32,7 @@ def test_a_name_is_taken_as_it_stands_listed_or_not() -> None:
 def test_a_glob_draws_from_the_files_list_and_the_built_in_one() -> None:
     assert names("w5*") == ["w5a8-minmax-s2"]
     built_in = [name for name in list_recipes() if name.startswith("w8a8-")]
-    assert sorted(names("w8a8-*")) == sorted(built_in)
+    assert sorted(names("w8a8-*")) == sorted(name for name in built_in if "@" not in name)
     assert names("w?a8-minmax") == ["w8a8-minmax", "w4a8-minmax", "w6a8-minmax"]
     assert names("w[48]a8-minmax") == ["w8a8-minmax", "w4a8-minmax"]
 
@@ -119,6 +119,14 @@ def test_patterns_choose_models_and_recipes_too(make_plan: Callable[..., Plan]) 
     scope = Scope(model=("*-web",), recipe=("w4*",), task=("id", "noise/*"))
     ids = [case.id for case in make_plan({"applies": scope}).cases("accuracy")]
     assert ids == ["scenes-web-w4a8-minmax-id-top1", "scenes-web-w4a8-minmax-noise/fog/3-top1"]
+
+
+def test_a_model_of_the_users_own_has_no_case_about_what_runs_quantized(make_plan: Callable[..., Plan]) -> None:
+    plan = make_plan({}, {"metric": "declared_share", "claim": "coverage", "relation": "at_least", "margin": 1.0})
+    plan.recipes = (*plan.recipes, OwnCandidate("mine", MODELS[0]))
+    assert {case.recipe.name for case in plan.cases("accuracy")} == {*LISTED[:2], "mine"}
+    assert {case.recipe.name for case in plan.cases("coverage")} == set(LISTED[:2])
+    assert "without a proof" in OwnCandidate("mine", MODELS[0]).note("scenes-web")
 
 
 def test_two_bounds_on_one_figure_of_a_case_are_refused(make_plan: Callable[..., Plan]) -> None:

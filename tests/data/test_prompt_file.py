@@ -86,8 +86,8 @@ def test_names_that_do_not_fit_the_set_are_an_error(webdataset_root, prompts, mi
 DEFECTS = {
     "nothing": ("", "says nothing"),
     "unknown key": ('clases = ["a"]', r"unknown key[\s\S]*clases[\s\S]*known: classes, templates, rename"),
-    "no TOML": ("classes = [", "cannot be read as TOML"),
-    "not text": (b'classes = ["\xff"]', "cannot be read as TOML"),
+    "no TOML": ("classes = [", "not a TOML file in UTF-8"),
+    "not text": (b'classes = ["\xff"]', "not a TOML file in UTF-8"),
     "no array": ('classes = "cat"', "not an array"),
     "empty array": ("classes = []", "not an array"),
     "empty name": ('classes = ["cat", " "]', r"entry 2[\s\S]*' '"),

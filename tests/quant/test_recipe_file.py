@@ -55,6 +55,26 @@ def test_settings_replace_those_of_the_base(written: Callable[[str], Path]) -> N
     assert trained.qat == replace(QatSettings(), steps=400, learning_rate=1e-4, loss="mse")
 
 
+def test_layers_can_be_left_in_float_by_declaration(written: Callable[[str], Path]) -> None:
+    declared = load_recipes(written(ONE + 'float_layers = ["visual.conv1", "*.c_proj"]\n'))["mine"]
+    names = ("visual.conv1", "visual.transformer.resblocks.0.mlp.c_proj", "visual.conv10", "visual.proj.linear")
+    assert [declared.leaves_float(name) for name in names] == [True, True, False, False]
+    other_order = load_recipes(written(ONE + 'float_layers = ["*.c_proj", "visual.conv1"]\n'))["mine"]
+    assert declared.identity == other_order.identity != parse_recipe("w8a8-minmax").identity
+
+
+@pytest.mark.parametrize("value", ['"visual.conv1"', "[]", '["a b"]', "[1]", '[""]'])
+def test_declarations_that_are_no_list_of_names_are_refused(written: Callable[[str], Path], value: str) -> None:
+    with pytest.raises(UsageError, match="'float_layers' must be a list of layers' names"):
+        load_recipes(written(ONE + f"float_layers = {value}\n"))
+
+
+def test_a_control_that_ends_in_float_has_no_layers_to_declare(written: Callable[[str], Path]) -> None:
+    text = ONE.replace("w8a8-minmax", "w8a8-noise") + 'float_layers = ["visual.conv1"]\n'
+    with pytest.raises(UsageError, match="w8a8-noise has no float_layers"):
+        load_recipes(written(text))
+
+
 def test_a_recipe_without_settings_shares_the_address_of_its_base(written: Callable[[str], Path]) -> None:
     assert load_recipes(written(ONE))["mine"].identity == parse_recipe("w8a8-minmax").identity
 
@@ -69,7 +89,7 @@ def test_a_recipe_without_settings_shares_the_address_of_its_base(written: Calla
         (ONE + "[recipes]", r"unknown key[\s\S]*did you mean recipe"),
         ("[[recipe]]\nbase = 'w8a8-minmax'", "'name' is missing"),
         ("[[recipe]]\nname = 'mine'", "'base' is missing"),
-        ("[[recipe]]\nname = 3\nbase = 'w8a8-minmax'", "'name' must be a string"),
+        ("[[recipe]]\nname = 3\nbase = 'w8a8-minmax'", "'name' must be a non-empty string"),
         ("[[recipe]]\nname = 'My one'\nbase = 'w8a8-minmax'", "lower-case letters"),
         ("[[recipe]]\nname = 'w8a8-*'\nbase = 'w8a8-minmax'", "lower-case letters"),
         ("[[recipe]]\nname = 'w8a8-minmax-s7'\nbase = 'w8a8-minmax'", "a meaning of its own"),
