@@ -38,6 +38,7 @@ Kind = Literal[
     "paired_scores",
     "features",
     "paired_features",
+    "directions",
     "maps",
     "retrieval",
     "corruptions",
@@ -129,6 +130,22 @@ def read_paired_features(
     return reference, candidate
 
 
+def read_directions(metric: str, /, features: ArrayLike, labels: ArrayLike, text: ArrayLike) -> tuple[F64, I64, F64]:
+    """Image features [N, D] with labels [N] in 0..C-1, and text features [C, D] of the classes; none all zero."""
+    image, classes = _read_features(metric, "features", features), _read_features(metric, "text", text)
+    if image.shape[1] != classes.shape[1]:
+        raise undefined(
+            metric,
+            "text",
+            "images and texts must lie in one space",
+            f"{image.shape[1]} and {classes.shape[1]} dimensions",
+            "project both as the model does",
+        )
+    named = read_integers(metric, "labels", labels, 0, len(classes))
+    require_same_length(metric, features=image, labels=named)
+    return image, named, classes
+
+
 def read_maps(metric: str, /, maps: ArrayLike) -> tuple[F64]:
     """Feature maps [N, H, W, D], one [H, W] per image and channel, or [N, H, W]; not all zero."""
     try:
@@ -143,7 +160,8 @@ def read_retrieval(
 ) -> tuple[Matches]:
     """Image features [N, D] and their ids [N], text features [T, D], and for each text the id of its image [T].
 
-    Ids are whole numbers or names, each image's its own. No feature is all zero.
+    Ids are whole numbers or names, each image's its own. Where texts are true of several images,
+    booleans [T, N] say of which. No feature is all zero.
     """
     image = _read_features(metric, "image_features", image_features)
     text = _read_features(metric, "text_features", text_features)
@@ -262,6 +280,7 @@ KINDS: Mapping[Kind, Signature] = {
     "paired_scores": Signature(read_paired_scores),
     "features": Signature(read_features),
     "paired_features": Signature(read_paired_features),
+    "directions": Signature(read_directions),
     "maps": Signature(read_maps),
     "retrieval": Signature(read_retrieval),
     "corruptions": Signature(read_corruptions),

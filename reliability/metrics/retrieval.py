@@ -27,7 +27,8 @@ def image_to_text_recall_at_1(matches: Matches) -> PerImage:
         image_features: [N, D].
         image_ids: [N] whole numbers or names, each once.
         text_features: [T, D]; an image may have several texts.
-        image_of_text: [T] id of each text's image.
+        image_of_text: [T] id of each text's image; or booleans [T, N], where a text may be true
+            of several images.
 
     Raises:
         UndefinedMetricError: Empty, non-finite or mismatched input, a feature that is all zero,
@@ -98,7 +99,7 @@ def text_to_image_recall_at_1(matches: Matches) -> PerImage:
         image_features: [N, D].
         image_ids: [N] whole numbers or names, each once.
         text_features: [T, D]; an image may have several texts, or none.
-        image_of_text: [T] id of each text's image.
+        image_of_text: [T] id of each text's image; or booleans [T, N].
 
     Raises:
         UndefinedMetricError: Empty, non-finite or mismatched input, a feature that is all zero,
@@ -106,7 +107,8 @@ def text_to_image_recall_at_1(matches: Matches) -> PerImage:
 
     Conventions:
         As :func:`image_to_text_recall_at_1`, with texts as queries. Texts of one image are not
-        independent, so they carry that image's weight together: a resample draws images.
+        independent, so they carry that image's weight together: a resample draws images. A text
+        that is true of several images is asked for each of them, and found with any of them.
 
     Source:
         Karpathy & Fei-Fei, Deep Visual-Semantic Alignments, CVPR 2015. Departure: ties.
@@ -156,7 +158,7 @@ def text_to_image_recall_at_10(matches: Matches) -> PerImage:
 
 
 def _images_found(metric: str, matches: Matches, k: int) -> PerImage:
-    lonely = np.setdiff1d(np.arange(len(matches.image)), matches.owner)
+    lonely = np.setdiff1d(np.arange(len(matches.image)), matches.pairs[0])
     if len(lonely):
         raise undefined(
             metric, f"image_features[{lonely[0]}]", "an image without a text has nothing to find",
@@ -166,9 +168,10 @@ def _images_found(metric: str, matches: Matches, k: int) -> PerImage:
 
 
 def _texts_found(metric: str, matches: Matches, k: int) -> PerImage:
-    hits, images = _hits(metric, "image_features", matches.of_texts, k), len(matches.image)
-    texts = np.bincount(matches.owner, minlength=images)
-    found = np.bincount(matches.owner, hits, minlength=images)
+    hits = _hits(metric, "image_features", matches.of_texts, k)
+    of, text = matches.pairs
+    texts = np.bincount(of, minlength=len(matches.image))
+    found = np.bincount(of, hits[text], minlength=len(matches.image))
 
     def finish(means: F64) -> F64:
         with np.errstate(invalid="ignore"):  # a resample may draw only images without a text

@@ -47,6 +47,13 @@ def _captioned(rng, n):
     return [[images, ids], [texts, ids[owner]]]
 
 
+def _directed(rng, n):
+    """Features of more than 64 directions near the texts of their classes, which every resample shares."""
+    text = rng.normal(0, 1, (5, 70))
+    labels = rng.integers(0, 5, n + 80)
+    return [[text[labels] + rng.normal(0, 2, (n + 80, 70)) + 1.0, labels], [text]]
+
+
 def _shifted(rng, n):
     accuracy = rng.uniform(0.3, 0.9, n)
     return [[rng.random(n) < 0.5], [rng.random(n + 5) < 0.7], [accuracy, accuracy * rng.uniform(0.6, 0.9, n)]]
@@ -71,6 +78,7 @@ def _sample(kind, n=60, seed=0):
         "paired_scores": lambda: [[scores, _near(rng, scores)]],
         "features": lambda: [[features]],
         "paired_features": lambda: [[features, _near(rng, features)]],
+        "directions": lambda: _directed(rng, n),
         "maps": lambda: [[rng.normal(0, 1, (n, 5, 4, 3)) + 0.5]],
         "retrieval": lambda: _captioned(rng, n),
         "corruptions": lambda: [[rng.random((n, 15, 5)) < 0.6]],
@@ -79,7 +87,8 @@ def _sample(kind, n=60, seed=0):
     }[kind]()
 
 
-_NOT_RESAMPLED = {"fitted": [0], "retrieval": [1], "shift": [2]}
+_NOT_RESAMPLED = {"fitted": [0], "retrieval": [1], "shift": [2], "directions": [1]}
+_CLASSES = {"directions": [1]}
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +101,12 @@ def sample():
 def resampled():
     """Which of a sample's sets of images have a weight matrix, in the order of the weights."""
     return lambda kind, strata: [k for k in range(len(strata)) if k not in _NOT_RESAMPLED.get(kind, [])]
+
+
+@pytest.fixture(scope="session")
+def in_order():
+    """Whether the rows of one of a sample's sets are classes, whose order is their meaning."""
+    return lambda kind, k: k in _CLASSES.get(kind, [])
 
 
 @pytest.fixture(scope="session")

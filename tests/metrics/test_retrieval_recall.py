@@ -96,7 +96,51 @@ def test_weights_repeat_queries_and_leave_the_gallery_as_it_is():
 
 
 def retrieval_inputs(image, text, owner):
-    return [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (image, text)] + [owner]
+    return [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (image, text)] + [(owner, np.arange(len(owner)))]
+
+
+def slow_recall(cosines, right, k):
+    """Share of right pairs (row, column) whose row has some right column among its k largest; no ties."""
+    top = [set(np.argsort(-row)[:k].tolist()) for row in cosines]
+    return np.array(
+        [bool(found & set(np.flatnonzero(wanted).tolist())) for found, wanted in zip(top, right, strict=True)]
+    )
+
+
+@pytest.mark.parametrize("k", [1, 5, 10])
+def test_texts_that_are_true_of_several_images_agree_with_a_slow_count(k):
+    rng = np.random.default_rng(11)
+    image, text = rng.normal(size=(30, 6)), rng.normal(size=(18, 6))
+    right = rng.random((18, 30)) < 0.1
+    right[rng.integers(0, 18, 30), np.arange(30)] = True
+    right[np.arange(18), rng.integers(0, 30, 18)] = True
+    cosines = retrieval_inputs(image, text, [])[0] @ retrieval_inputs(image, text, [])[1].T
+    found_texts, found_images = slow_recall(cosines, right.T, k), slow_recall(cosines.T, right, k)
+    measured = measure([f"image_to_text_recall_at_{k}", f"text_to_image_recall_at_{k}"], image, range(30), text, right)
+    assert measured[f"image_to_text_recall_at_{k}"] == pytest.approx(found_texts.mean())
+    assert measured[f"text_to_image_recall_at_{k}"] == pytest.approx(found_images[np.nonzero(right)[0]].mean())
+
+
+@both_ways
+def test_a_matrix_with_one_image_for_each_text_says_what_ids_say(fns):
+    image, ids, text, owner = scene(seed=12)
+    text = text + np.random.default_rng(13).normal(0, 1, text.shape)
+    for fn in fns:
+        assert fn(image, ids, text, owner[:, None] == ids) == fn(image, ids, text, owner)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda right: right.T, "texts by images"),
+        (lambda right: right.astype(float), "booleans"),
+        (lambda right: right & (np.arange(len(right)) != 4)[:, None], r"(?s)belong to one of the images.*\[4\]"),
+    ],
+)
+def test_a_matrix_that_does_not_fit_is_refused(spoil, message):
+    image, ids, text, owner = scene()
+    with pytest.raises(UndefinedMetricError, match=message):
+        IMAGE_TO_TEXT[0](image, ids, text, spoil(owner[:, None] == ids))
 
 
 def test_a_resample_of_images_without_texts_has_no_value():

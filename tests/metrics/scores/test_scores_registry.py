@@ -16,6 +16,7 @@ from reliability.types import Embeddings
 PROMISED = {
     "msp", "max_logit", "energy", "mcm", "entropy", "margin", "gen", "gl_mcm", "neglabel", "kl_matching",
     "mahalanobis", "relative_mahalanobis", "knn", "vim", "residual", "fdbd", "nnguide", "she",
+    "rank_ensemble",
 }  # fmt: skip
 
 
@@ -37,7 +38,7 @@ def test_every_promised_score_is_registered():
 
 
 def test_scores_that_use_the_logit_scale_are_these():
-    using = {"msp", "energy", "entropy", "margin", "gen", "kl_matching", "vim", "nnguide"}
+    using = {"msp", "energy", "entropy", "margin", "gen", "kl_matching", "vim", "nnguide", "rank_ensemble"}
     assert {name for name, found in SCORES.items() if found.uses_logit_scale} == using
 
 
