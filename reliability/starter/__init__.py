@@ -1,0 +1,1 @@
+"""Files that ``reliability init`` puts into somebody's repository."""
