@@ -12,14 +12,9 @@ from reliability.quant.coverage import coverage
 from reliability.quant.formats.weights import weight_format
 from reliability.quant.layers import QuantConv2d, QuantLayer, QuantLinear, put_weight
 from reliability.quant.methods import adaround, registry
-from reliability.quant.methods.adaround import (
-    AdaroundSettings,
-    learn_roundings,
-    neighbours,
-    rectified_sigmoid,
-    undecided,
-)
+from reliability.quant.methods.adaround import AdaroundSettings, learn_roundings
 from reliability.quant.methods.layer_inputs import moments, visit_layers
+from reliability.quant.methods.soft_rounding import Pressure, neighbours, rectified_sigmoid, undecided
 from reliability.quant.methods.workbench import LayerBench
 from reliability.quant.prepare import RangeData, prepare, skeleton
 from reliability.quant.recipe import Recipe, parse_recipe
@@ -77,8 +72,7 @@ def test_rectified_sigmoid_reaches_both_ends() -> None:
 
 
 def test_the_exponent_falls_from_flat_to_steep() -> None:
-    settings = AdaroundSettings(steps=100)
-    exponents = [settings.exponent(step) for step in range(100)]
+    exponents = [Pressure().exponent(step, 100) for step in range(100)]
     assert exponents[:20] == [None] * 20
     later = [exponent for exponent in exponents if exponent is not None]
     assert later[0] == 20

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from reliability.errors import QuantizationError
-from reliability.quant.methods.smoothquant import find_pairs, smooth, smoothing_scale
+from reliability.quant.methods.norm_pairs import find_pairs
+from reliability.quant.methods.smoothquant import smooth, smoothing_scale
 from reliability.quant.methods.workbench import Workbench
 from reliability.quant.observers import ChannelObserver
 from reliability.quant.prepare import RangeData

@@ -91,6 +91,40 @@ class Integers:
 
 
 @dataclass(frozen=True)
+class HalfIntegers:
+    """Half-integers of a width, +-1/2 to +-(2^(b-1) - 1/2): every code is used, and 0 has none.
+
+    Attributes:
+        bits: Width of a code, from 1.
+    """
+
+    bits: int
+
+    @property
+    def largest(self) -> float:
+        """Largest value."""
+        return float(2 ** (self.bits - 1)) - 0.5
+
+    def snap(self, x: Tensor, scales: Scales) -> Tensor:
+        """The middle of the unit cell, the upper one at an integer.
+
+        Example:
+            >>> HalfIntegers(2).snap(torch.tensor([0.2, -0.2, 1.0, 9.0]), Scales(torch.tensor(1.0))).tolist()
+            [0.5, -0.5, 1.5, 1.5]
+        """
+        return straight_through(x, scales.step, -self.largest, self.largest, _cell_middle)
+
+    def steps_off(self, x: Tensor, scales: Scales) -> Tensor:
+        """0 up to float rounding for what was snapped with these scales."""
+        plain = x / scales.step
+        return (plain - _cell_middle(plain.clone()).clamp(-self.largest, self.largest)).abs()
+
+
+def _cell_middle(x: Tensor) -> Tensor:
+    return x.floor_().add_(0.5)
+
+
+@dataclass(frozen=True)
 class Minifloat:
     """Floating-point numbers of a few bits, with subnormals and without infinity.
 

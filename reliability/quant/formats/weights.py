@@ -10,7 +10,7 @@ from torch import Size, Tensor
 
 from reliability.quant.formats.scaling import AmaxScaling, PowerOfTwoScaling, RangeScaling, Scaling, TwoLevelScaling
 from reliability.quant.formats.sharing import Sharing
-from reliability.quant.formats.values import E2M1, E2M3, E4M3, E5M2, Integers, Scales, Values
+from reliability.quant.formats.values import E2M1, E2M3, E4M3, E5M2, HalfIntegers, Integers, Scales, Values
 from reliability.quant.number_format import INTEGERS, Granularity
 from reliability.quant.recipe import Recipe
 
@@ -70,6 +70,21 @@ def integer_format(bits: int, granularity: Granularity = "channel", symmetric: b
     return WeightFormat(values, scaling, Sharing(granularity))
 
 
+def half_integer_format(bits: int) -> WeightFormat:
+    """Half-integers with a float32 scale per output channel."""
+    values = HalfIntegers(bits)
+    return WeightFormat(values, AmaxScaling(values.largest), Sharing("channel"))
+
+
+def with_width(form: WeightFormat, bits: int) -> WeightFormat:
+    """The same kind of integer or half-integer format at another width."""
+    values = form.values
+    if isinstance(values, HalfIntegers):
+        return half_integer_format(bits)
+    assert isinstance(values, Integers)
+    return integer_format(bits, form.sharing.unit, values.symmetric)
+
+
 def float_format(values: Values) -> WeightFormat:
     """Minifloats with a float32 scale per output channel."""
     return WeightFormat(values, AmaxScaling(values.largest), Sharing("channel"))
@@ -87,6 +102,8 @@ def microscaling_format(values: Values, ceil: bool) -> WeightFormat:
 def weight_format(recipe: Recipe) -> WeightFormat:
     """The format of a recipe's weights."""
     wanted = recipe.number_format
+    if recipe.half_integers:
+        return half_integer_format(recipe.weight_bits)
     if wanted.family == INTEGERS:
         return integer_format(recipe.weight_bits, wanted.granularity, wanted.symmetric)
     return _FAMILIES[wanted.family](wanted.ceil_scale)

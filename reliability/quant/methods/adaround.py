@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import cos, pi
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from reliability.quant.affine import Limit
-from reliability.quant.formats.values import Integers, Minifloat, Scales, Values
 from reliability.quant.layers import QuantLayer, put_weight, scales_of
 from reliability.quant.methods.layer_inputs import (
     moments,
@@ -18,10 +15,8 @@ from reliability.quant.methods.layer_inputs import (
     weight_columns,
     weight_from_columns,
 )
+from reliability.quant.methods.soft_rounding import Pressure, SoftRounding, neighbours, undecided
 from reliability.quant.methods.workbench import LayerBench
-
-_STRETCH, _OFFSET = 1.2, -0.1
-_MARGIN = 1e-4
 
 
 @dataclass(frozen=True)
@@ -31,24 +26,12 @@ class AdaroundSettings:
     Attributes:
         steps: Of Adam, per layer.
         rate: Of Adam.
-        pressure: Weight of the term that drives roundings to up or down.
-        first_exponent, last_exponent: Of that term, from flat to steep.
-        free: Share of the steps, the first ones, without it.
+        pressure: What drives roundings to up or down.
     """
 
     steps: int = 1000
     rate: float = 1e-2
-    pressure: float = 0.01
-    first_exponent: float = 20.0
-    last_exponent: float = 2.0
-    free: float = 0.2
-
-    def exponent(self, step: int) -> float | None:
-        """Beta of a step, None while roundings are free."""
-        share = (step / self.steps - self.free) / (1 - self.free)
-        if share < 0:
-            return None
-        return self.last_exponent + (self.first_exponent - self.last_exponent) * (1 + cos(share * pi)) / 2
+    pressure: Pressure = field(default_factory=Pressure)
 
 
 DEFAULTS = AdaroundSettings()
@@ -109,20 +92,6 @@ def round_layer(
     return float(torch.where(better, after, before).sum()), float(before.sum())
 
 
-def neighbours(layer: QuantLayer, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """The largest values of a layer's grid that are no larger than a weight, and the next ones; both of its shape.
-
-    Conventions:
-        Beyond the grid's ends both are the end.
-    """
-    form, scales = layer.format, scales_of(layer)
-    plain = form.sharing.split(weight) / scales.step
-    gap, low, high = _grid_at(form.values, plain, scales)
-    down = torch.floor(plain / gap) * gap
-    sides = (down.clamp(low, high) * scales.step, (down + gap).clamp(low, high) * scales.step)
-    return form.sharing.merge(sides[0], weight.shape), form.sharing.merge(sides[1], weight.shape)
-
-
 @torch.enable_grad()
 def learn_roundings(
     wanted: Tensor, lower: Tensor, upper: Tensor, second_moment: Tensor, settings: AdaroundSettings
@@ -134,43 +103,17 @@ def learn_roundings(
         second_moment: [groups, K, K].
         settings: Steps and rates.
     """
-    gap = upper - lower
-    share = torch.where(gap > 0, (wanted - lower) / gap, torch.zeros_like(gap)).clamp(_MARGIN, 1 - _MARGIN)
-    logits = torch.logit((share - _OFFSET) / _STRETCH).requires_grad_()
-    optimizer = torch.optim.Adam([logits], lr=settings.rate)
+    rounding = SoftRounding(wanted, lower, upper)
+    optimizer = torch.optim.Adam([rounding.logits], lr=settings.rate)
     for step in range(settings.steps):
-        soft = rectified_sigmoid(logits)
-        difference = lower + gap * soft - wanted
+        soft = rounding.share()
+        difference = rounding.weight(soft) - wanted
         # Its gradient is that of the quadratic form, for one product in place of three.
         loss = 2 * (difference * (difference.detach() @ second_moment)).sum()
-        exponent = settings.exponent(step)
+        exponent = settings.pressure.exponent(step, settings.steps)
         if exponent is not None:
-            loss = loss + settings.pressure * undecided(soft, exponent)
+            loss = loss + settings.pressure.weight * undecided(soft, exponent)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    return rectified_sigmoid(logits.detach()) >= 0.5
-
-
-def rectified_sigmoid(logits: Tensor) -> Tensor:
-    """clip(1.2 sigmoid(V) - 0.1, 0, 1), which reaches both ends."""
-    return (torch.sigmoid(logits) * _STRETCH + _OFFSET).clamp(0, 1)
-
-
-def undecided(soft: Tensor, exponent: float) -> Tensor:
-    """Sum of 1 - |2h - 1|^beta: 0 where every h is 0 or 1.
-
-    Example:
-        >>> float(undecided(torch.tensor([0.0, 1.0, 0.5, 0.75]), 2.0))
-        1.75
-    """
-    return (1 - (2 * soft - 1).abs() ** exponent).sum()
-
-
-def _grid_at(values: Values, plain: Tensor, scales: Scales) -> tuple[Limit, Limit, Limit]:
-    """Spacing at weights in units of their scale, smallest and largest value there."""
-    if isinstance(values, Minifloat):
-        return values.spacing(plain), -values.largest, values.largest
-    assert isinstance(values, Integers)
-    zero = 0.0 if scales.zero_point is None else scales.zero_point
-    return 1.0, values.grid.qmin - zero, values.grid.qmax - zero
+    return rounding.up()

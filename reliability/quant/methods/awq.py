@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import inf
 
 import torch
 from torch import Tensor, nn
 
-from reliability.errors import QuantizationError
-from reliability.quant.explicit import SplitAttention
 from reliability.quant.formats import WeightFormat, weight_format
 from reliability.quant.formats.sharing import to_blocks
 from reliability.quant.formats.values import Scales
 from reliability.quant.layers import QuantLayer, put_weight, scales_of
+from reliability.quant.methods.folds import apply_scale, find_folds
 from reliability.quant.methods.layer_inputs import Moments, moments, output_error, visit_layers, weight_columns
-from reliability.quant.methods.smoothquant import find_pairs
+from reliability.quant.methods.norm_pairs import in_each_tower
 from reliability.quant.methods.workbench import LayerBench, Workbench
 from reliability.quant.range_setting import observe
-from reliability.quant.recipe import EACH_TOWER
-from reliability.quant.towers import tower_modules
 
 EXPONENTS = tuple(step / 20 for step in range(20))
 """Powers of the mean activation that are tried; 0 leaves the weights as they are."""
@@ -29,19 +25,6 @@ CLIPS = tuple(1 - step / 20 for step in range(11))
 """Shares of the largest weight at which weights are clipped; 1 leaves them whole."""
 
 _UNCLIPPED = ("q_proj", "k_proj")
-
-
-@dataclass(frozen=True)
-class Fold:
-    """What can take up the inverse of a scale, and who reads its output.
-
-    Attributes:
-        source: A LayerNorm, or the Linear of attention's values.
-        readers: Names of all the Linears that take in its output, channel by channel.
-    """
-
-    source: nn.LayerNorm | nn.Linear
-    readers: tuple[str, ...]
 
 
 def scale(bench: Workbench) -> None:
@@ -62,7 +45,7 @@ def scale(bench: Workbench) -> None:
     Raises:
         QuantizationError: A tower has no fold.
     """
-    folds = _require_folds(bench)
+    folds = in_each_tower(bench.model, bench.recipe, find_folds, "AWQ", "rtn, hqq or gptq")
     firsts = [fold.readers[0] for fold in folds]
     layers: Mapping[str, nn.Linear] = {name: bench.model.get_submodule(name) for name in firsts}  # type: ignore[misc]
     seen = observe(bench.model, bench.recipe, bench.data, lambda name: Moments(layers[name]), firsts)
@@ -73,25 +56,6 @@ def scale(bench: Workbench) -> None:
         apply_scale(fold.source, weights, scales)
         chosen.append(exponent)
     bench.report(f"{bench.recipe.name}: {len(folds)} folds scaled, mean exponent {sum(chosen) / len(chosen):.2f}")
-
-
-def _require_folds(bench: Workbench) -> list[Fold]:
-    found: list[Fold] = []
-    for tower in EACH_TOWER:
-        if not bench.recipe.quantizes(tower):
-            continue
-        folds = [Fold(pair.norm, pair.consumers) for pair in find_pairs(bench.model, tower)]
-        for name, module in tower_modules(bench.model, tower).items():
-            if isinstance(module, SplitAttention):
-                folds.append(Fold(module.v_proj, (f"{name}.out_proj",)))
-        if not folds:
-            raise QuantizationError(
-                where=f"recipe {bench.recipe.name}, {tower} tower",
-                what="AWQ needs LayerNorms followed by Linears, and this tower has none",
-                next="use the rtn, hqq or gptq scheme, or quantize the other tower alone",
-            )
-        found += folds
-    return found
 
 
 @torch.no_grad()
@@ -131,16 +95,6 @@ def _scaled_error(weight: Tensor, scales: Tensor, products: Tensor, form: Weight
     scaled = weight * scales
     made = form.snap(scaled, form.scales(scaled)).double() / scales.double()
     return output_error(weight.double() - made, products).sum()
-
-
-@torch.no_grad()
-def apply_scale(source: nn.LayerNorm | nn.Linear, weights: list[nn.Parameter], scales: Tensor) -> None:
-    """Divide what a source gives by a scale per channel, and multiply its readers' columns, in place."""
-    source.weight.div_(scales if source.weight.ndim == 1 else scales[:, None])
-    if source.bias is not None:
-        source.bias.div_(scales)
-    for weight in weights:
-        weight.mul_(scales)
 
 
 def clip(bench: LayerBench) -> None:

@@ -7,14 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reliability.errors import QuantizationError
 from reliability.quant.affine import Grid, unit_where_zero
 from reliability.quant.methods.added_bias import add_bias
-from reliability.quant.methods.smoothquant import Pair, find_pairs
+from reliability.quant.methods.norm_pairs import Pair, find_pairs, in_each_tower
 from reliability.quant.methods.workbench import Workbench
 from reliability.quant.observers import require_finite, unseen
 from reliability.quant.range_setting import observe
-from reliability.quant.recipe import EACH_TOWER, Recipe
+from reliability.quant.recipe import Recipe
 
 
 def add_biases(model: nn.Module, recipe: Recipe) -> None:
@@ -115,17 +114,7 @@ def channel_changes(low: Tensor, high: Tensor, grid: Grid) -> tuple[Tensor, Tens
 
 
 def _pairs(model: nn.Module, recipe: Recipe) -> list[Pair]:
-    found: list[Pair] = []
-    for tower in EACH_TOWER:
-        pairs = find_pairs(model, tower) if recipe.quantizes(tower) else []
-        if recipe.quantizes(tower) and not pairs:
-            raise QuantizationError(
-                where=f"recipe {recipe.name}, {tower} tower",
-                what="RepQ needs LayerNorms followed by Linears, and this tower has none",
-                next="use a scheme without it, or quantize the other tower alone",
-            )
-        found += pairs
-    return found
+    return in_each_tower(model, recipe, find_pairs, "RepQ", "minmax, percentile or dynamic")
 
 
 def _consumers(model: nn.Module, pair: Pair) -> list[Any]:

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from reliability.errors import QuantizationError
-from reliability.quant.explicit import Projection, SplitAttention
+from reliability.quant.methods.norm_pairs import find_pairs, in_each_tower
 from reliability.quant.methods.workbench import Workbench
 from reliability.quant.observers import ChannelObserver
 from reliability.quant.range_setting import observe
-from reliability.quant.recipe import EACH_TOWER, Towers, includes
-from reliability.quant.towers import tower_modules
 
 _SMALLEST = 1e-5
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A LayerNorm and the names of all the Linears that take in its output."""
-
-    norm: nn.LayerNorm
-    consumers: tuple[str, ...]
 
 
 def smooth(bench: Workbench) -> None:
@@ -32,7 +20,8 @@ def smooth(bench: Workbench) -> None:
 
     Conventions:
         Pairs are ln_1 with q, k and v; ln_2 with the MLP's first layer; ln_post
-        and ln_final with the projections. ln_pre starts the residual stream and
+        and ln_final with the projections; and the like in timm's transformers,
+        attention pooling and ConvNeXts. ln_pre starts the residual stream and
         cannot be folded.
 
     Source:
@@ -43,43 +32,16 @@ def smooth(bench: Workbench) -> None:
     Raises:
         QuantizationError: A tower has no LayerNorm that can take up the scales.
     """
-    pairs = _require_pairs(bench)
+    strength = bench.recipe.alpha
+    assert isinstance(strength, float)
+    pairs = in_each_tower(bench.model, bench.recipe, find_pairs, "SmoothQuant", "minmax, percentile, dynamic or lsq")
     firsts = [pair.consumers[0] for pair in pairs]
     observers = observe(bench.model, bench.recipe, bench.data, ChannelObserver, firsts)
     for pair in pairs:
         consumers = [bench.model.get_submodule(name) for name in pair.consumers]
         weights = [c.weight for c in consumers if isinstance(c, nn.Linear)]
-        _fold(pair.norm, weights, observers[pair.consumers[0]].result(), bench.recipe.alpha or 0.0)
+        _fold(pair.norm, weights, observers[pair.consumers[0]].result(), strength)
     bench.report(f"{bench.recipe.name}: {len(pairs)} LayerNorms smoothed")
-
-
-def _require_pairs(bench: Workbench) -> list[Pair]:
-    """The pairs of the recipe's towers, where each has some."""
-    found: list[Pair] = []
-    for tower in EACH_TOWER:
-        if not bench.recipe.quantizes(tower):
-            continue
-        pairs = find_pairs(bench.model, tower)
-        if not pairs:
-            raise QuantizationError(
-                where=f"recipe {bench.recipe.name}, {tower} tower",
-                what="SmoothQuant needs LayerNorms followed by Linears, and this tower has none",
-                next="use the minmax, percentile, dynamic or lsq scheme, or quantize the other tower alone",
-            )
-        found += pairs
-    return found
-
-
-def find_pairs(clip: nn.Module, towers: Towers) -> list[Pair]:
-    """All LayerNorms whose scale and shift can be divided into the layers after them."""
-    modules = tower_modules(clip, towers)
-    pairs = [pair for name, module in modules.items() for pair in _block_pairs(name, module)]
-    if includes(towers, "vision") and not _shows_tokens(clip.get_submodule("visual")):
-        pairs += _projection_pair(clip, "visual.ln_post", "visual.proj")
-    if includes(towers, "text"):
-        for prefix in ("", "text."):
-            pairs += _projection_pair(clip, f"{prefix}ln_final", f"{prefix}text_projection")
-    return pairs
 
 
 def smoothing_scale(activation_amax: Tensor, weight_amax: Tensor, alpha: float) -> Tensor:
@@ -105,34 +67,3 @@ def _fold(norm: nn.LayerNorm, weights: Sequence[Tensor], activation_amax: Tensor
     norm.bias.div_(scale)
     for weight in weights:
         weight.mul_(scale)
-
-
-def _block_pairs(name: str, block: nn.Module) -> list[Pair]:
-    """Pairs inside one residual block of open_clip, none for other modules."""
-    pairs = []
-    if isinstance(getattr(block, "attn", None), SplitAttention) and not hasattr(block, "ln_1_kv"):
-        pairs += _pair(block, "ln_1", [f"{name}.attn.{part}_proj" for part in "qkv"])
-    if isinstance(getattr(getattr(block, "mlp", None), "c_fc", None), nn.Linear):
-        pairs += _pair(block, "ln_2", [f"{name}.mlp.c_fc"])
-    return pairs
-
-
-def _pair(owner: nn.Module, norm_name: str, consumers: Sequence[str]) -> list[Pair]:
-    norm = getattr(owner, norm_name, None)
-    if isinstance(norm, nn.LayerNorm) and norm.elementwise_affine and norm.bias is not None:
-        return [Pair(norm, tuple(consumers))]
-    return []
-
-
-def _projection_pair(clip: nn.Module, norm: str, projection: str) -> list[Pair]:
-    owner_name, _, norm_name = norm.rpartition(".")
-    modules = dict(clip.named_modules())
-    layer = modules.get(projection)
-    if isinstance(layer, Projection):
-        return _pair(modules[owner_name], norm_name, [f"{projection}.linear"])
-    return _pair(modules[owner_name], norm_name, [projection]) if isinstance(layer, nn.Linear) else []
-
-
-def _shows_tokens(visual: nn.Module) -> bool:
-    """Whether ln_post feeds more than the projection: returned tokens, or a second pooling."""
-    return bool(getattr(visual, "output_tokens", False)) or getattr(visual, "attn_pool_contrastive", None) is not None
