@@ -27,6 +27,14 @@ class ClipModel:
         clip: Has ``encode_image``, ``encode_text`` and ``logit_scale``; evaluation mode.
         tokenizer: Texts to int64 [N, L].
         preprocess: PIL picture to float32 [3, S, S], the model's own evaluation transform.
+
+    Conventions:
+        A model of the sigmoid loss has a ``logit_bias`` besides, which is loaded with the
+        other weights and moves nothing that is judged: one constant added to all logits
+        of a picture leaves its softmax, and so every confidence, as it was, and shifts
+        the logit scores of all pictures alike. Confidence is the softmax over the class
+        names for such a model too, not the sigmoid of one pair, although its logit scale
+        was trained for the latter.
     """
 
     clip: Any
@@ -117,7 +125,7 @@ def _load_zoo(spec: ModelSpec) -> ClipModel:
 
     config = zoo_config(spec.architecture)
     cfg = config["model_cfg"]
-    clip = CLIP(embed_dim=cfg["embed_dim"], vision_cfg=cfg["vision_cfg"], text_cfg=cfg["text_cfg"])
+    clip = CLIP(**cfg)
     assert spec.checkpoint is not None
     _load_state(clip, read_state(spec.checkpoint), str(spec.checkpoint))
     preprocess = PreprocessCfg(**config["preprocess_cfg"], size=cfg["vision_cfg"]["image_size"])

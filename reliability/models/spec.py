@@ -1,136 +1,139 @@
-"""What ``--reference`` may say, read without importing torch.
-
-A specification knows a model's name and what its outputs depend on, so that a
-run whose embeddings are all cached never loads a model.
-"""
+"""What ``--reference`` and ``--candidate`` may say, read without importing torch."""
 
 from __future__ import annotations
 
-import difflib
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from reliability.errors import ModelError, UsageError
-from reliability.models.zoo import FOLDER, zoo_config, zoo_names, zoo_weights
-from reliability.versions import installed
+from reliability.errors import UsageError
+from reliability.models.kinds import embeddings, hf, onnx, open_clip, openvino, pt2, python, saved, zoo
+from reliability.models.own import OwnCandidate
+from reliability.models.record import Asked, ModelSpec, file_digest
 
-KINDS = {
-    "zoo": "zoo:NAME, an embedded model",
-    "open_clip": "open_clip:ARCH/TAG (downloads), or open_clip:ARCH with --checkpoint FILE",
-}
-"""Prefix to what stands behind it."""
+if TYPE_CHECKING:
+    from reliability.models.encoders import Encoders
+    from reliability.models.openclip import ClipModel
 
-_RUN_BY = ("open_clip_torch", "torchvision", "pillow")
-"""Packages whose code decides what a model computes from a picture, apart from torch."""
+__all__ = ["KINDS", "Kind", "ModelSpec", "OwnCandidate", "file_digest", "parse_candidate", "parse_model"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 @dataclass(frozen=True)
-class ModelSpec:
-    """A model by name, not yet loaded.
+class Kind:
+    """One way to name a model.
 
     Attributes:
-        kind: A key of ``KINDS``.
-        name: Short and unique, as case ids and reports show it.
-        architecture: open_clip's name, or the zoo name.
-        tag: open_clip's pretrained tag, or empty.
-        checkpoint: Weights file, or None where open_clip finds them by tag.
+        form: How it is written, and what it is.
+        parse: Reads what follows the colon.
+        load: Loads it in float32, on the CPU; None where only the evaluation can.
+        runs_code: Whether loading runs code that comes with the model.
+        reference: Whether it may be a reference.
     """
 
-    kind: str
-    name: str
-    architecture: str
-    tag: str = ""
-    checkpoint: Path | None = None
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        """What the model computes with, for cache keys: weights and configuration by content."""
-        found: dict[str, Any] = {"kind": self.kind, "architecture": self.architecture, "tag": self.tag}
-        found |= {package: installed(package) for package in _RUN_BY}
-        if self.kind == "zoo":
-            config = json.dumps(zoo_config(self.architecture), sort_keys=True)
-            found["config"] = hashlib.sha256(config.encode()).hexdigest()
-        if self.checkpoint is not None:
-            stat = self.checkpoint.stat()
-            found["weights"] = file_digest(self.checkpoint, stat.st_size, stat.st_mtime_ns)
-        return found
+    form: str
+    parse: Callable[[Asked], ModelSpec]
+    load: Callable[[ModelSpec], ClipModel | Encoders] | None
+    runs_code: bool = False
+    reference: bool = True
 
 
-@lru_cache(maxsize=32)
-def file_digest(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001 - they key the memo
-    """SHA-256 of a file's content, computed once per process for one size and time."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+KINDS = {
+    "zoo": Kind("zoo:NAME, an embedded model", zoo.parse, zoo.load),
+    "open_clip": Kind(
+        "open_clip:ARCH/TAG (downloads), open_clip:ARCH/FILE, or open_clip:ARCH with --checkpoint FILE",
+        open_clip.parse, open_clip.load,
+    ),
+    "saved": Kind("saved:DIR, a candidate that reliability quantize wrote", saved.parse, None, reference=False),
+    "onnx": Kind(
+        "onnx:DIR or onnx:VISUAL.onnx[,TEXT.onnx], run by ONNX Runtime", onnx.parse, onnx.load, reference=False
+    ),
+    "openvino": Kind("openvino:DIR or openvino:VISUAL.xml[,TEXT.xml]", openvino.parse, openvino.load, reference=False),
+    "pt2": Kind(
+        "pt2:DIR or pt2:VISUAL.pt2[,TEXT.pt2], saved by torch.export",
+        pt2.parse, pt2.load, runs_code=True, reference=False,
+    ),
+    "hf": Kind("hf:DIR, a local transformers CLIP or SigLIP", hf.parse, hf.load),
+    "python": Kind("python:package.module:factory, an object of your own", python.parse, python.load, runs_code=True),
+    "embeddings": Kind("embeddings:DIR, features computed elsewhere", embeddings.parse, None, reference=False),
+}  # fmt: skip
+"""Prefix to what stands behind it; a new kind is one module in ``kinds`` and one entry here."""
 
 
-def _digest(file: Any) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
-
-
-def parse_model(text: str, checkpoint: Path | None = None) -> ModelSpec:
-    """Read a model specification.
+def parse_model(text: str, checkpoint: Path | None = None, *, untrusted: bool = False) -> ModelSpec:
+    """Read a reference.
 
     Args:
-        text: ``zoo:NAME`` or ``open_clip:ARCH[/TAG]``.
+        text: Such as ``zoo:NAME`` or ``open_clip:ARCH[/TAG]``.
         checkpoint: Value of ``--checkpoint``.
+        untrusted: Whether kinds that run code of the model's are refused.
 
     Raises:
-        UsageError: Unknown kind or zoo model, or neither tag nor checkpoint.
-        ModelError: The checkpoint is not there.
+        UsageError: Unknown kind or name, or a kind that cannot be a reference.
+        ModelError: A file or folder is not there.
     """
+    spec = _parse("--reference", text, checkpoint, untrusted)
+    if not KINDS[spec.kind].reference:
+        raise UsageError(
+            where=f"--reference {text}", what="this kind of model can only be a candidate", got=spec.kind,
+            next="name the FP32 model as the reference, and this one with --candidate",
+        )  # fmt: skip
+    return spec
+
+
+def parse_candidate(text: str, *, untrusted: bool = False, option: str = "--candidate") -> OwnCandidate:
+    """Read a candidate of the user's own.
+
+    Args:
+        text: A kind and what follows it, after ``NAME=`` where it is to have another name.
+        untrusted: As in :func:`parse_model`.
+        option: The option that was used, for messages.
+
+    Raises:
+        UsageError: Unknown kind, or a name that no case can have.
+        ModelError: A file or folder is not there.
+
+    Example:
+        >>> parse_candidate("mine=zoo:scenes-web").name
+        'mine'
+    """
+    name, equals, rest = text.partition("=")
+    named = bool(equals) and ":" not in name
+    spec = _parse(option, rest if named else text, None, untrusted)
+    chosen = name if named else spec.name
+    if not spec.towers:
+        raise UsageError(
+            where=f"{option} {text}", what="this candidate leaves both towers as they are", got=spec.name,
+            next="judge a model against itself with --recipes fp32",
+        )  # fmt: skip
+    if not _NAME.fullmatch(chosen):
+        raise UsageError(
+            where=f"{option} {text}", what="a candidate's name is letters, digits and . _ + -", got=repr(chosen),
+            next=f"name it: {option} my-int8={rest if named else text}",
+        )  # fmt: skip
+    return OwnCandidate(chosen, replace(spec, name=chosen))
+
+
+def _parse(option: str, text: str, checkpoint: Path | None, untrusted: bool) -> ModelSpec:
     kind, _, rest = text.partition(":")
     if kind not in KINDS or not rest:
         raise UsageError(
-            where=f"--reference {text}",
+            where=f"{option} {text}",
             what="no model name after the colon" if kind in KINDS else "unknown kind of model",
             got=repr(text),
-            next="write " + ", or ".join(KINDS.values()),
+            next="write " + ", or ".join(known.form for known in KINDS.values()),
         )
-    if checkpoint is not None and not checkpoint.is_file():
-        raise ModelError(
-            where=f"--checkpoint {checkpoint}",
-            what="no such checkpoint file",
-            next="name a .safetensors file, or a torch file that loads with weights_only",
-        )
-    if kind == "zoo" and checkpoint is not None:
+    if untrusted and KINDS[kind].runs_code:
         raise UsageError(
-            where=f"--checkpoint {checkpoint}",
-            what="a zoo model has its own weights",
-            got=text,
-            next="leave --checkpoint out, or name the architecture with --reference open_clip:ARCH",
-        )
-    return _zoo(rest) if kind == "zoo" else _open_clip(text, rest, checkpoint)
-
-
-def _zoo(name: str) -> ModelSpec:
-    known = zoo_names()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
+            where=f"{option} {text}", what="--untrusted refuses models that run code of their own", got=f"{kind}:",
+            next="give it as ONNX, safetensors or embeddings, or leave --untrusted out",
+        )  # fmt: skip
+    if checkpoint is not None and kind not in ("zoo", "open_clip"):
         raise UsageError(
-            where=f"--reference zoo:{name}",
-            what="no such zoo model",
-            got=repr(name),
-            next=f"did you mean zoo:{near[0]}?" if near else f"known: {', '.join(known) or 'none'} (in {FOLDER.name}/)",
-        )
-    return ModelSpec("zoo", name, name, checkpoint=zoo_weights(name))
-
-
-def _open_clip(text: str, rest: str, checkpoint: Path | None) -> ModelSpec:
-    architecture, _, tag = rest.partition("/")
-    if not tag and checkpoint is None:
-        raise UsageError(
-            where=f"--reference {text}",
-            what="an open_clip model needs weights",
-            got="neither a tag nor a checkpoint",
-            next=f"write open_clip:{architecture}/TAG, or add --checkpoint FILE",
-        )
-    name = f"{architecture}-{tag}" if tag else f"{architecture}-{checkpoint.stem if checkpoint else ''}"
-    return ModelSpec("open_clip", name, architecture, tag, checkpoint)
+            where=f"--checkpoint {checkpoint}", what="only an open_clip architecture takes a checkpoint", got=text,
+            next="leave --checkpoint out",
+        )  # fmt: skip
+    return KINDS[kind].parse(Asked(option, text, rest, checkpoint))

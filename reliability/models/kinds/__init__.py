@@ -1,0 +1,1 @@
+"""Kinds of models, one module each; reading a name imports no torch."""

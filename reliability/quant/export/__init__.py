@@ -1,0 +1,1 @@
+"""Simulated candidates in the formats of other runtimes."""
