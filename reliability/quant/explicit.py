@@ -43,6 +43,14 @@ class Projection(nn.Module):
         return self(x)  # type: ignore[no-any-return]
 
 
+class FusedProducts(nn.Module):
+    """Attention's two products, query-key and probability-value, as one call in float."""
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+        """[B, H, L, d], [B, H, S, d], [B, H, S, e] to [B, H, L, e]; ``bias`` as torch's own takes it."""
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+
+
 class SplitAttention(nn.Module):
     """``nn.MultiheadAttention`` with separate q, k, v and out Linears.
 
@@ -72,6 +80,7 @@ class SplitAttention(nn.Module):
         biases = (None, None, None) if bias is None else bias.chunk(3)
         self.q_proj, self.k_proj, self.v_proj = (linear_from(w, b) for w, b in zip(weights, biases, strict=True))
         self.out_proj = linear_from(attention.out_proj.weight, attention.out_proj.bias)
+        self.products: nn.Module = FusedProducts()
 
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, need_weights: bool = False, attn_mask: Tensor | None = None
@@ -79,7 +88,7 @@ class SplitAttention(nn.Module):
         """Attend; [B, L, D] with ``batch_first``, else [L, B, D], in and out."""
         del need_weights  # part of the signature that open_clip calls
         q, k, v = (self._to_heads(t) for t in (self.q_proj(query), self.k_proj(key), self.v_proj(value)))
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=_attention_bias(attn_mask, q.shape[0]))
+        mixed = self.products(q, k, v, _attention_bias(attn_mask, q.shape[0]))
         return self.out_proj(self._from_heads(mixed)), None
 
     def _to_heads(self, x: Tensor) -> Tensor:
@@ -107,6 +116,7 @@ class SplitAttentionPool(nn.Module):
         self.positional_embedding = pool.positional_embedding
         self.q_proj, self.k_proj, self.v_proj, self.c_proj = pool.q_proj, pool.k_proj, pool.v_proj, pool.c_proj
         self.heads = pool.num_heads
+        self.products: nn.Module = FusedProducts()
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] to [N, D]."""
@@ -116,7 +126,7 @@ class SplitAttentionPool(nn.Module):
             projected.reshape(*projected.shape[:2], self.heads, -1).transpose(1, 2)
             for projected in (self.q_proj(tokens[:, :1]), self.k_proj(tokens), self.v_proj(tokens))
         )
-        pooled = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(1)
+        pooled = self.products(q, k, v, None).transpose(1, 2).flatten(1)
         return self.c_proj(pooled)  # type: ignore[no-any-return]
 
 

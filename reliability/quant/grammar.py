@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
+from reliability.quant.backends.registry import BACKENDS, SUFFIX
 from reliability.quant.number_format import FAMILIES, INTEGERS, PLAIN_INTEGERS, Granularity, NumberFormat
 from reliability.quant.schemes import ROLES, SCHEMES, SENSELESS, Role
 
@@ -16,16 +17,17 @@ FULL_BITS = 32
 """Widths of ``fp32``, where nothing is quantized."""
 
 GRAMMAR = (
-    f"FORMAT-SCHEME{{+SCHEME}}[-a{{alpha}}][-text|-both][-s{{seed}}], or fp32[-tunescale[-s{{seed}}]]; "
+    f"FORMAT-SCHEME{{+SCHEME}}[-a{{alpha}}|-auto][-text|-both][-s{{seed}}][{SUFFIX}BACKEND], "
+    "or fp32[-tunescale[-s{seed}]]; "
     "FORMAT is w{2..8}a{2..8|16}"
     f"[_t|_g32|_g64|_g128][_asym] or one of {', '.join(FAMILIES)}, those of mx with [_ceil]; "
-    f"SCHEME is one of {', '.join(SCHEMES)}"
+    f"SCHEME is one of {', '.join(SCHEMES)}; BACKEND is one of {', '.join(BACKENDS)}"
 )
 
 _WIDTHS = re.compile(r"w([2-8])a([2-8]|16)")
 _GRANULARITIES: dict[str, Granularity] = {"t": "tensor", "g32": 32, "g64": 64, "g128": 128}
 _OPTIONS = {
-    "alpha": re.compile(r"a(0(?:\.\d+)?|1(?:\.0+)?)"),
+    "alpha": re.compile(r"(?:a(0(?:\.\d+)?|1(?:\.0+)?)|(auto))"),
     "towers": re.compile(r"(text|both)"),
     "seed": re.compile(r"s(0|[1-9]\d{0,8})"),
 }
@@ -93,7 +95,9 @@ def take_apart(name: str) -> Parts:
     if parts.unquantized and "towers" in parts.options:
         raise GrammarError("fp32 quantizes no tower", parts.options["towers"])
     if "alpha" in parts.options and all(SCHEMES[word].alpha is None for word in words):
-        raise GrammarError(f"{'+'.join(words)} has no smoothing strength", f"a{parts.options['alpha']}")
+        raise GrammarError(
+            f"{'+'.join(words)} has no smoothing strength", f"a{parts.options['alpha'].removeprefix('a')}"
+        )
     return parts
 
 
@@ -135,7 +139,7 @@ def _read_options(texts: Sequence[str]) -> dict[str, str]:
     for kind, pattern in _OPTIONS.items():
         match = pattern.fullmatch(left[0]) if left else None
         if match is not None:
-            found[kind] = match[1]
+            found[kind] = match[match.lastindex or 0]
             left.pop(0)
     if left:
         raise GrammarError("a suffix is unknown, repeated or out of order", left[0])
@@ -160,7 +164,7 @@ def _check_words(words: Sequence[str]) -> None:
 
 def _reason_against(first: str, second: str) -> str | None:
     roles = SCHEMES[first].role, SCHEMES[second].role
-    if roles[0] == roles[1] != "transform":
+    if roles[0] == roles[1] and roles[0] not in ("transform", "extra"):
         return f"both are about {roles[0]}, and a recipe has one scheme for that"
     keys = product((first, roles[0]), (second, roles[1]))
     return next((SENSELESS[key] for key in keys if key in SENSELESS), None)
@@ -177,6 +181,9 @@ def _check_fit(word: str, parts: Parts) -> None:
     if scheme.float_only and not parts.float_activations:
         what = f"{word} weighs the error of weights alone, as if activations stayed in float"
         raise GrammarError(what, word, f"write a{FLOAT_BITS}, or take smoothquant")
+    if scheme.half_integers and parts.number_format != PLAIN_INTEGERS:
+        what = f"{word} has codes of its own, with one scale per output channel"
+        raise GrammarError(what, word, f"write w{parts.weight_bits}a{parts.activation_bits}-{word}")
     if name == INTEGERS:
         return
     if scheme.role == "ranges" and FAMILIES[name].activation == "block":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from fnmatch import fnmatchcase
 from typing import cast
 
 import torch
@@ -13,6 +15,7 @@ from reliability.quant.formats.weights import WeightFormat, weight_format
 from reliability.quant.quantizers import ACTIVATIONS
 from reliability.quant.recipe import Recipe
 from reliability.quant.towers import gemm_layers, replace_module
+from reliability.quant.widths import give_own_width
 
 
 class QuantLinear(nn.Linear):
@@ -96,7 +99,7 @@ def put_weight(layer: QuantLayer, weight: Tensor, scales: Scales) -> None:
 
 
 def insert_quantizers(clip: nn.Module, recipe: Recipe) -> dict[str, QuantLayer]:
-    """Replace every Linear and Conv2d of a recipe's towers, in place.
+    """Replace every Linear and Conv2d of a recipe's towers, in place, but those it leaves in float by declaration.
 
     Weights are rounded to nearest; static quantizers have no range yet.
 
@@ -104,12 +107,35 @@ def insert_quantizers(clip: nn.Module, recipe: Recipe) -> dict[str, QuantLayer]:
         Name to new layer.
 
     Raises:
-        QuantizationError: A layer is of a subclass, whose own forward pass would be lost.
+        QuantizationError: A layer is of a subclass, whose own forward pass would be lost,
+            or a declaration matches no layer, or declarations match every one.
     """
-    layers = {name: _quantized(name, layer, recipe) for name, layer in gemm_layers(clip, recipe.towers).items()}
+    found = gemm_layers(clip, recipe.towers)
+    _require_matches(recipe, found)
+    layers = {name: _quantized(name, layer, recipe) for name, layer in found.items() if not recipe.leaves_float(name)}
     for name, layer in layers.items():
         replace_module(clip, name, layer)
+        if recipe.own_widths:
+            give_own_width(layer)
     return layers
+
+
+def _require_matches(recipe: Recipe, names: Collection[str]) -> None:
+    idle = [pattern for pattern in recipe.float_layers.split() if not any(fnmatchcase(n, pattern) for n in names)]
+    if recipe.float_layers and all(recipe.leaves_float(name) for name in names):
+        raise QuantizationError(
+            where=f"recipe {recipe.name}",
+            what="float_layers names every layer, so nothing would be quantized",
+            got=recipe.float_layers,
+            next="leave out a pattern, or evaluate fp32",
+        )
+    if idle:
+        raise QuantizationError(
+            where=f"recipe {recipe.name}",
+            what="float_layers names layers that the recipe's towers do not have",
+            got=", ".join(idle),
+            next=f"name layers such as {', '.join(list(names)[:3])}; * stands for anything",
+        )
 
 
 def _quantized(name: str, layer: nn.Linear | nn.Conv2d, recipe: Recipe) -> QuantLayer:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from torch import nn
 
+from reliability.quant.attention import insert_product_quantizers
+from reliability.quant.backends.convert import kernel_structure, to_kernels
 from reliability.quant.coverage import coverage
 from reliability.quant.finite import require_finite_weights
 from reliability.quant.layers import insert_quantizers
@@ -15,6 +17,7 @@ from reliability.quant.methods.pipeline import PARITY_PAIRS, add_structure, run
 from reliability.quant.methods.workbench import Workbench
 from reliability.quant.recipe import Recipe
 from reliability.quant.surgery import check_parity, split_attention
+from reliability.quant.tables import insert_table_grids
 from reliability.quant.towers import RangeData
 
 __all__ = ["RangeData", "prepare", "skeleton"]
@@ -42,13 +45,16 @@ def prepare(
         A model in eval mode that embeds as the given one does, in simulated low
         precision: float32 arithmetic on values of the recipe's grids. A recipe that
         :attr:`~Recipe.ends_in_float` gives a float model, and the proof asked of it is
-        that nothing in it is quantized.
+        that nothing in it is quantized. A recipe with a backend is simulated first, and
+        the simulation's codes and scales are given to its kernels.
 
     Raises:
         QuantizationError: The model has a structure that the recipe cannot
             quantize completely, weights or activations are not finite, the data
             are too few, or training diverged.
     """
+    if recipe.backend:
+        return to_kernels(prepare(clip, recipe.simulated, data, progress, checkpoint), recipe, data)
     reference = copy.deepcopy(clip).eval()
     if recipe.is_float:
         return reference
@@ -57,9 +63,10 @@ def prepare(
     explicit = split_attention(copy.deepcopy(reference), recipe.towers).requires_grad_(False)
     few = data.first(min(PARITY_PAIRS, recipe.range_images))
     check_parity(reference, explicit, few.images, few.tokens)
+    del reference  # a copy less in memory while methods run
     model = copy.deepcopy(explicit)
     run(Workbench(model, explicit, recipe, data, progress or _silent, checkpoint=checkpoint))
-    proof = coverage(model, few.images[:1], few.tokens[:1], recipe.towers)
+    proof = coverage(model, few.images[:1], few.tokens[:1], recipe.towers, recipe)
     (proof.require_float if recipe.ends_in_float else proof.require_complete)(f"recipe {recipe.name}")
     return model.requires_grad_(False).eval()
 
@@ -74,6 +81,8 @@ def skeleton(clip: nn.Module, recipe: Recipe) -> nn.Module:
         clip: The model the recipe was applied to, or one of the same architecture.
         recipe: The same recipe.
     """
+    if recipe.backend:
+        return kernel_structure(skeleton(clip, recipe.simulated), recipe)
     model = copy.deepcopy(clip).eval()
     if recipe.is_float:
         return model
@@ -81,6 +90,8 @@ def skeleton(clip: nn.Module, recipe: Recipe) -> nn.Module:
     add_structure(model, recipe)
     if not recipe.ends_in_float:
         insert_quantizers(model, recipe)
+        insert_product_quantizers(model, recipe)
+        insert_table_grids(model, recipe)
     return model.requires_grad_(False)
 
 

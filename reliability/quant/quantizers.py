@@ -47,6 +47,10 @@ class RangeQuantizer(ABC, nn.Module):
         for name, buffer in self.named_buffers():
             buffer.copy_(getattr(scales, name))
 
+    @abstractmethod
+    def parts(self, x: Tensor) -> tuple[Tensor, Scales]:
+        """What is snapped, and with which scales."""
+
     def preview(self, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
         """What the quantizer would make of ``x`` with this range, which is not kept."""
         return self.values.snap(x, self.fit(low, high))
@@ -74,6 +78,10 @@ class StaticQuantizer(RangeQuantizer):
         """The smallest code becomes the low end, the largest one the high end."""
         return Scales(*asymmetric_parameters(low, high, self.grid))
 
+    def parts(self, x: Tensor) -> tuple[Tensor, Scales]:
+        """The whole, with one scale."""
+        return x, Scales(self.scale, self.zero_point)
+
     def forward(self, x: Tensor) -> Tensor:
         """Quantize and dequantize, any shape."""
         return fake_quantize(x, self.scale, self.zero_point, self.grid)
@@ -90,9 +98,13 @@ class StaticFloatQuantizer(RangeQuantizer):
         """The largest value becomes the end that is farther from 0, on both sides."""
         return Scales(scale_to(torch.maximum(low.abs(), high.abs()), self.values.largest))
 
+    def parts(self, x: Tensor) -> tuple[Tensor, Scales]:
+        """The whole, with one scale."""
+        return x, Scales(self.scale)
+
     def forward(self, x: Tensor) -> Tensor:
         """Quantize and dequantize, any shape."""
-        return self.values.snap(x, Scales(self.scale))
+        return self.values.snap(*self.parts(x))
 
 
 class DynamicQuantizer(nn.Module):
@@ -114,10 +126,14 @@ class DynamicQuantizer(nn.Module):
         super().__init__()
         self.values, self.dims = values, dims
 
+    def parts(self, x: Tensor) -> tuple[Tensor, Scales]:
+        """The whole, with a scale for each token."""
+        amax = x.detach().abs().amax(dim=self.dims, keepdim=True)
+        return x, Scales(scale_to(amax, self.values.largest))
+
     def forward(self, x: Tensor) -> Tensor:
         """Quantize and dequantize."""
-        amax = x.detach().abs().amax(dim=self.dims, keepdim=True)
-        return self.values.snap(x, Scales(scale_to(amax, self.values.largest)))
+        return self.values.snap(*self.parts(x))
 
     def extra_repr(self) -> str:
         """Shown in the module's repr."""
@@ -148,13 +164,16 @@ class BlockQuantizer(nn.Module):
         super().__init__()
         self.values, self.scaling, self.size, self.image = values, scaling, size, image
 
+    def parts(self, x: Tensor) -> tuple[Tensor, Scales]:
+        """Blocks, with a scale each."""
+        blocks = to_blocks(x.movedim(1 if self.image else -1, -1), self.size)
+        outer_dims = (1, 2, 3, 4) if self.image else (-2, -1)
+        return blocks, self.scaling.fit(blocks.detach(), (-1,), outer_dims)
+
     def forward(self, x: Tensor) -> Tensor:
         """Quantize and dequantize."""
         channels = 1 if self.image else -1
-        blocks = to_blocks(x.movedim(channels, -1), self.size)
-        outer_dims = (1, 2, 3, 4) if self.image else (-2, -1)
-        scales = self.scaling.fit(blocks.detach(), (-1,), outer_dims)
-        return from_blocks(self.values.snap(blocks, scales), x.shape[channels]).movedim(-1, channels)
+        return from_blocks(self.values.snap(*self.parts(x)), x.shape[channels]).movedim(-1, channels)
 
     def extra_repr(self) -> str:
         """Shown in the module's repr."""

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from reliability.errors import UsageError
+from reliability.quant.backends.naming import backend_cards, on_backend
+from reliability.quant.backends.registry import SUFFIX
 from reliability.quant.grammar import FULL_BITS, GRAMMAR, GrammarError, Parts, take_apart
 from reliability.quant.number_format import FAMILIES, INTEGERS, PLAIN_INTEGERS, Activation, NumberFormat
 from reliability.quant.schemes import PERCENTILE, SCHEMES, QatSettings, Scheme
 
 __all__ = [
-    "EACH_TOWER", "FP32", "PERCENTILE", "SCHEMES", "Activation", "NumberFormat", "QatSettings", "RangeSetting",
-    "Recipe", "Tower", "Towers", "includes", "list_recipes", "parse_recipe",
+    "AUTO", "EACH_TOWER", "FP32", "PERCENTILE", "SCHEMES", "Activation", "NumberFormat", "QatSettings",
+    "RangeSetting", "Recipe", "Tower", "Towers", "includes", "list_recipes", "parse_recipe",
 ]  # fmt: skip
 
 RangeSetting = Literal["minmax", "ema", "percentile", "mse", "entropy", "none"]
 Tower = Literal["vision", "text"]
 Towers = Literal["vision", "text", "both", "none"]
+AUTO: Literal["auto"] = "auto"
+"""A smoothing strength that is searched for."""
 EACH_TOWER: tuple[Tower, ...] = ("vision", "text")
 
 
@@ -37,12 +42,16 @@ class Recipe:
             round to nearest is left.
         range_setting: How static ranges are set.
         towers: Which towers are quantized; the others are left untouched.
-        alpha: SmoothQuant's migration strength in [0, 1], None for other methods.
+        alpha: SmoothQuant's migration strength in [0, 1], ``auto`` where each fold has the one
+            of least error, None for other methods.
         qat: Training settings, None for post-training methods.
         range_images: Image-caption pairs that ranges (and training) use.
         seed: Of the range-setting draw and of the training order.
         number_format: The numbers that codes stand for.
         percentile: Upper percentile of percentile ranges; others ignore it.
+        backend: Kernels that run it, a key of ``BACKENDS``; empty where it is simulated.
+        also: Words joined by ``+`` for what is quantized beside the towers' Linear and Conv2d layers.
+        float_layers: Globs on names of layers that stay in float by declaration, separated by spaces.
     """
 
     name: str
@@ -52,12 +61,20 @@ class Recipe:
     method: str
     range_setting: RangeSetting
     towers: Towers = "vision"
-    alpha: float | None = None
+    alpha: float | Literal["auto"] | None = None
     qat: QatSettings | None = None
     range_images: int = 512
     seed: int = 0
     number_format: NumberFormat = PLAIN_INTEGERS
     percentile: float = PERCENTILE
+    backend: str = ""
+    also: str = ""
+    float_layers: str = ""
+
+    @property
+    def simulated(self) -> Recipe:
+        """The same quantization in simulated arithmetic, which kernels are held against."""
+        return replace(self, name=self.name.partition(SUFFIX)[0], backend="") if self.backend else self
 
     @property
     def is_float(self) -> bool:
@@ -69,6 +86,14 @@ class Recipe:
         """Names of the methods in the order in which they run."""
         return tuple(self.method.split("+"))
 
+    def covers(self, extra: str) -> bool:
+        """Whether something beside layers, such as ``attention``, is quantized too."""
+        return extra in self.also.split("+")
+
+    def leaves_float(self, layer: str) -> bool:
+        """Whether a layer of this name stays in float by declaration."""
+        return any(fnmatchcase(layer, pattern) for pattern in self.float_layers.split())
+
     def quantizes(self, tower: Tower) -> bool:
         """Whether this tower is changed at all."""
         return not self.is_float and includes(self.towers, tower)
@@ -76,6 +101,21 @@ class Recipe:
     def changes(self, tower: Tower) -> bool:
         """Whether evaluations see anything else of this tower; a refitted logit scale goes with the text."""
         return self.quantizes(tower) or (tower == "text" and self._has(lambda scheme: scheme.role == "head"))
+
+    @property
+    def depends_on_draw(self) -> bool:
+        """Whether another seed gives another candidate; if not, one is as good as all."""
+        return self.activation == "static" or self._has(lambda scheme: scheme.uses_draw)
+
+    @property
+    def own_widths(self) -> bool:
+        """Whether each layer's weights have a width of their own, and the format's on average."""
+        return self._has(lambda scheme: scheme.own_widths)
+
+    @property
+    def half_integers(self) -> bool:
+        """Whether weight codes stand for half-integers."""
+        return self._has(lambda scheme: scheme.half_integers)
 
     @property
     def ends_in_float(self) -> bool:
@@ -97,6 +137,9 @@ class Recipe:
         fields = {key: value for key, value in asdict(self).items() if key != "name"}
         if self.number_format == PLAIN_INTEGERS:
             del fields["number_format"]
+        for later in ("backend", "also", "float_layers"):
+            if not fields[later]:
+                del fields[later]
         if self.qat:
             fields["qat"] = self.qat.identity
         return fields | {"percentile": self.percentile if self.range_setting == "percentile" else None}
@@ -115,10 +158,11 @@ def parse_recipe(name: str) -> Recipe:
 
     Args:
         name: ``fp32``, ``fp32-tunescale[-s{seed}]`` or
-            ``FORMAT-SCHEME{+SCHEME}[-a{alpha}][-text|-both][-s{seed}]``.
+            ``FORMAT-SCHEME{+SCHEME}[-a{alpha}|-auto][-text|-both][-s{seed}][@BACKEND]``.
 
     Raises:
-        UsageError: A part is unknown, out of order, or senseless with the others.
+        UsageError: A part is unknown, out of order, or senseless with the others, or the
+            backend cannot run the rest.
 
     Conventions:
         FORMAT is ``w{2..8}a{2..8|16}``, which may be followed by ``_t`` (one scale
@@ -127,10 +171,10 @@ def parse_recipe(name: str) -> Recipe:
         three are about weights. Or it is one of ``fp8 fp8e5m2 mxfp8 mxfp6 mxfp4
         mxint8 nvfp4`` for weights and activations alike; ``_ceil`` rounds the scales
         of an mx format up. Schemes are joined in the order in which they run:
-        transforms, ranges, rounding or training, then the head. Without a word for
+        transforms, widths, ranges, rounding or training, then the head. Without a word for
         ranges they are min/max (of least squared error for ``lsqplus``), without one for
         rounding it is to nearest. The vision tower is quantized unless ``-text`` or
-        ``-both`` says otherwise.
+        ``-both`` says otherwise. Without a backend, arithmetic is simulated in float32.
 
     Example:
         >>> parse_recipe("w4a8-smoothquant-a0.75-both-s3").alpha
@@ -138,8 +182,12 @@ def parse_recipe(name: str) -> Recipe:
         >>> parse_recipe("w4a8_g64-smoothquant+mse").number_format.granularity
         64
     """
-    if name == "fp32":
-        return FP32
+    plain, at, backend = name.partition(SUFFIX)
+    recipe = FP32 if plain == "fp32" else _parsed(plain)
+    return on_backend(recipe, backend) if at else recipe
+
+
+def _parsed(name: str) -> Recipe:
     try:
         return _recipe(name, take_apart(name))
     except GrammarError as fault:
@@ -162,11 +210,16 @@ def _recipe(name: str, parts: Parts) -> Recipe:
         method=_method(parts),
         range_setting=_range_setting(parts) if activation == "static" else "none",  # type: ignore[arg-type]
         towers="none" if parts.unquantized else parts.options.get("towers", "vision"),  # type: ignore[arg-type]
-        alpha=float(parts.options["alpha"]) if "alpha" in parts.options else next(iter(alphas), None),
+        alpha=_strength(parts.options["alpha"]) if "alpha" in parts.options else next(iter(alphas), None),
         qat=SCHEMES[training].qat if training else None,
         seed=int(parts.options.get("seed", "0")),
         number_format=parts.number_format,
+        also="+".join(sorted(word for word in parts.words if SCHEMES[word].role == "extra")),
     )
+
+
+def _strength(text: str) -> float | Literal["auto"]:
+    return AUTO if text == AUTO else float(text)
 
 
 def _activation(parts: Parts) -> Activation:
@@ -186,7 +239,7 @@ def _range_setting(parts: Parts) -> str:
 
 def _method(parts: Parts) -> str:
     """The words that the registry of methods knows, without a round to nearest that goes without saying."""
-    named = [word for word in parts.words if SCHEMES[word].role != "ranges" and word != "rtn"]
+    named = [word for word in parts.words if SCHEMES[word].role not in ("ranges", "extra") and word != "rtn"]
     return "+".join(named) or "rtn"
 
 
@@ -197,6 +250,7 @@ def list_recipes() -> dict[str, str]:
     for bits in ("w8a8", "w6a8", "w4a8", "w4a4"):
         fitting = {word: card for word, card in words.items() if not SCHEMES[word].float_only}
         cards |= {f"{bits}-{word}": f"{_widths(bits)}: {card}" for word, card in fitting.items()}
+    cards["w8a8-smoothquant-auto"] = f"{_widths('w8a8')}: SmoothQuant, each fold at the strength of least error"
     cards["w4a8-smoothquant+mse"] = f"{_widths('w4a8')}: SmoothQuant, then static ranges of least squared error"
     for bits in ("w8a16", "w4a16"):
         cards[f"{bits}-minmax"] = f"{_widths(bits)}: round to nearest, weights only"
@@ -210,7 +264,7 @@ def list_recipes() -> dict[str, str]:
         cards[f"{family}-rtn"] = f"{facts.card}: round to nearest"
         if facts.has_ceil:
             cards[f"{family}_ceil-rtn"] = f"{facts.card} rounded up: round to nearest, nothing clips"
-    return cards
+    return cards | backend_cards()
 
 
 _WEIGHT_SUFFIXES = {

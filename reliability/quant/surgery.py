@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from reliability.errors import QuantizationError
-from reliability.quant.explicit import Projection, SplitAttention, SplitAttentionPool
+from reliability.quant.explicit import Projection, SplitAttention, SplitAttentionPool, linear_from
 from reliability.quant.finite import require_finite_activations
 from reliability.quant.recipe import Tower, Towers, includes
 from reliability.quant.towers import encode, replace_module, tower_modules
@@ -20,8 +22,9 @@ def split_attention(clip: nn.Module, towers: Towers = "both") -> nn.Module:
     """Make the towers' matrix products explicit, in place.
 
     ``nn.MultiheadAttention`` and CLIP's attention pooling get separate Linears,
-    bare projection matrices become Linears, and batch normalisation of a
-    ResNet with attention pooling is folded into its convolutions.
+    biases that timm adds beside a Linear become its own, bare projection matrices
+    become Linears, and batch normalisation of a ResNet with attention pooling is
+    folded into its convolutions.
 
     Args:
         clip: A model in eval mode with a ``visual`` tower; give a copy.
@@ -41,6 +44,8 @@ def split_attention(clip: nn.Module, towers: Towers = "both") -> nn.Module:
         elif _is_attention_pool(module):
             _fold_batch_norms(clip.get_submodule(name.rpartition(".")[0]))
             replace_module(clip, name, SplitAttentionPool(module))
+        elif _has_biases_beside(module):
+            _join_biases(module)
     if includes(towers, "vision"):
         _wrap_projection(clip.get_submodule("visual"), "proj")
     if includes(towers, "text"):
@@ -84,6 +89,19 @@ def _is_attention_pool(module: nn.Module) -> bool:
     names = ("q_proj", "k_proj", "v_proj", "c_proj")
     linears = all(isinstance(getattr(module, name, None), nn.Linear) for name in names)
     return linears and hasattr(module, "positional_embedding") and not isinstance(module, SplitAttentionPool)
+
+
+def _has_biases_beside(module: Any) -> bool:
+    """Whether this is timm's attention (BEiT, EVA) whose packed Linear is not called, its biases standing beside it."""
+    packed, biases = getattr(module, "qkv", None), [getattr(module, f"{part}_bias", None) for part in "qkv"]
+    return isinstance(packed, nn.Linear) and packed.bias is None and all(isinstance(b, Tensor) for b in biases)
+
+
+def _join_biases(attention: Any) -> None:
+    """Give the packed Linear its biases; without them beside it, timm's own code calls it."""
+    biases = torch.cat([attention.q_bias, attention.k_bias, attention.v_bias])
+    attention.qkv = linear_from(attention.qkv.weight, biases)
+    attention.q_bias = attention.k_bias = attention.v_bias = None
 
 
 def _wrap_projection(owner: nn.Module, name: str) -> None:

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from reliability.errors import QuantizationError
 from reliability.quant.recipe import Tower, Towers, includes
 
+_DECODER = "text_decoder"
+
 
 @dataclass(frozen=True)
 class RangeData:
@@ -48,6 +50,9 @@ class RangeData:
 def tower_modules(clip: nn.Module, towers: Towers) -> dict[str, nn.Module]:
     """Name to module, for all modules below ``visual``, below everything else, or both.
 
+    Conventions:
+        A decoder that writes captions, as CoCa has one, is part of neither: no embedding depends on it.
+
     Raises:
         QuantizationError: The model has no ``visual`` tower.
     """
@@ -57,7 +62,8 @@ def tower_modules(clip: nn.Module, towers: Towers) -> dict[str, nn.Module]:
             what="the model has no vision tower under the attribute 'visual'",
             next="give an open_clip model, or one with its attributes visual, encode_image and encode_text",
         )
-    return {name: module for name, module in clip.named_modules() if name and includes(towers, _tower(name))}
+    named = ((name, module, _tower(name)) for name, module in clip.named_modules() if name)
+    return {name: module for name, module, tower in named if tower and includes(towers, tower)}
 
 
 def gemm_layers(clip: nn.Module, towers: Towers) -> dict[str, nn.Linear | nn.Conv2d]:
@@ -86,12 +92,18 @@ def up_to_end_of_text(clip: nn.Module, tokens: Tensor) -> Tensor | None:
 
     Returns:
         Boolean in the order in which the tower's layers see the tokens, [B, L] or
-        [L, B]; None where every position counts: no causal mask, or pooling that
-        does not stop at the end of text.
+        [L, B], where L counts a class token at the end of the text, as CoCa has
+        one; None where every position counts: no mask that hides any, or pooling
+        that does not stop at the end of text.
     """
     text: Any = getattr(clip, "text", clip)
+    keep = _before_end(text, tokens) if getattr(text, "cls_emb", None) is None else _before_class(text, tokens)
+    return keep if keep is None or getattr(text.transformer, "batch_first", True) else keep.T
+
+
+def _before_end(text: Any, tokens: Tensor) -> Tensor | None:
     pool = getattr(text, "text_pool_type", getattr(text, "pool_type", ""))
-    if getattr(text, "attn_mask", None) is None or getattr(text, "cls_emb", None) is not None:
+    if getattr(text, "attn_mask", None) is None:
         return None
     if pool == "argmax":
         last = tokens.argmax(dim=-1)
@@ -100,9 +112,20 @@ def up_to_end_of_text(clip: nn.Module, tokens: Tensor) -> Tensor | None:
         last = torch.eq(tokens, end).int().argmax(dim=-1)
     else:
         return None
-    keep = torch.arange(tokens.shape[1], device=tokens.device) <= last[:, None]
-    return keep if getattr(text.transformer, "batch_first", True) else keep.T
+    return torch.arange(tokens.shape[1], device=tokens.device) <= last[:, None]
 
 
-def _tower(name: str) -> Tower:
-    return "vision" if name == "visual" or name.startswith("visual.") else "text"
+def _before_class(text: Any, tokens: Tensor) -> Tensor:
+    """What the class token at the end may look at, and itself.
+
+    CoCa's mask stands one place too far right, as its published weights want it:
+    the first padding counts, and its later versions have it right.
+    """
+    words, always = tokens != text.pad_id, tokens.new_ones(len(tokens), 1, dtype=torch.bool)
+    seen = [words, always] if text.correct_cls_mask else [always, words[:, :-1], always]
+    return torch.cat(seen, dim=1)
+
+
+def _tower(name: str) -> Tower | None:
+    top = name.partition(".")[0]
+    return None if top == _DECODER else "vision" if top == "visual" else "text"

@@ -77,6 +77,8 @@ def short_allowed(result: CaseResult, digits: int) -> str:
         "at_least": f"candidate ≥ {value}",
         "at_most": f"candidate ≤ {value}",
         "differs": "≠ 0",
+        "not_better": f"≥ -{harm}",
+        "worsens": "> 0",
     }[bound.relation]
 
 

@@ -115,6 +115,8 @@ def _shortened(label: str) -> str:
 def _forbidden(relation: str, margin: float) -> tuple[tuple[float, float], ...]:
     if relation == "equivalent":
         return ((-math.inf, -margin), (margin, math.inf))
+    if relation in ("not_better", "worsens"):
+        return ((-math.inf, -margin),)
     return ((0.0, 0.0),) if relation == "differs" else ((margin, math.inf),)
 
 

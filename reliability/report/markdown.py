@@ -8,6 +8,7 @@ from textwrap import indent
 
 from reliability.claims.records import CaseResult, RunRecord, write_json, write_text
 from reliability.report.cells import sentence
+from reliability.report.coverage import coverage_section, proofs
 from reliability.report.escape import block, code, escape
 from reliability.report.figures import Picture, write_figures
 from reliability.report.headline import WORST_FIRST, candidates, headline, stopping
@@ -47,6 +48,7 @@ def render(run: RunRecord, results: Sequence[CaseResult], pictures: Sequence[Pic
         _section("Candidates", candidate_table(candidates(results), run.complete and not run.problems)),
         _section("Why", _stops(results)),
         _section("Gates", _by_model(gates)),
+        _section("What ran quantized", coverage_section(proofs(results))),
         *(_section(picture.title, _picture(picture)) for picture in pictures),
         _section("Observed, not gated", _by_model(observed)),
         _section("Notes", _bullets(run.notes)),

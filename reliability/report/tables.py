@@ -19,7 +19,7 @@ def verdict_table(results: Sequence[CaseResult]) -> str:
     """One row per case, worst first."""
     header = ["claim", "recipe", "task", "metric", "reference", "candidate", "harm [limits]", "allowed", "verdict"]
     rows = [_verdict_row(result) for result in worst_first(results)]
-    return _table(header, rows, numbers=range(4, 8))
+    return markdown_table(header, rows, numbers=range(4, 8))
 
 
 def candidate_table(tallies: Mapping[tuple[str, str], Tally], conclusive: bool) -> str:
@@ -41,7 +41,7 @@ def candidate_table(tallies: Mapping[tuple[str, str], Tally], conclusive: bool) 
         ]
         for (model, recipe), tally in tallies.items()
     ]
-    return _table(header, rows, numbers=range(2, 8))
+    return markdown_table(header, rows, numbers=range(2, 8))
 
 
 def settings_table(run: Mapping[str, Any]) -> str:
@@ -50,12 +50,12 @@ def settings_table(run: Mapping[str, Any]) -> str:
     for name, value in run.items():
         nested = value.items() if isinstance(value, Mapping) and value else [("", value)]
         rows += [[escape(f"{name}: {key}" if key else name), escape(_flat(item))] for key, item in nested]
-    return _table(["setting", "value"], rows)
+    return markdown_table(["setting", "value"], rows)
 
 
 def glossary_table(words: Sequence[tuple[str, str]]) -> str:
     """Two columns: word and meaning."""
-    return _table(["word", "meaning"], [[escape(word), escape(meaning)] for word, meaning in words])
+    return markdown_table(["word", "meaning"], [[escape(word), escape(meaning)] for word, meaning in words])
 
 
 def _verdict_row(result: CaseResult) -> list[str]:
@@ -82,7 +82,8 @@ def _flat(value: object) -> str:
     return "not set" if value is None else str(value)
 
 
-def _table(header: list[str], rows: list[list[str]], numbers: range = range(0)) -> str:
+def markdown_table(header: list[str], rows: list[list[str]], numbers: range = range(0)) -> str:
+    """A table of cells that are escaped already; columns of numbers are aligned to the right."""
     align = ["right" if column in numbers else "left" for column in range(len(header))]
     if not rows:
         return "None."

@@ -6,6 +6,7 @@ from tabulate import tabulate
 
 from reliability.claims.records import CaseResult, RunRecord
 from reliability.report.cells import Cells
+from reliability.report.coverage import coverage_lines, proof_of
 from reliability.report.headline import candidates, headline, stopping
 
 MOST_ROWS = 12
@@ -48,4 +49,5 @@ def explain_lines(result: CaseResult) -> list[str]:
     rows = [[name, f"{sides['reference']:.4f}", f"{sides['candidate']:.4f}"] for name, sides in groups.items()]
     header = ["group", "reference top1", "candidate top1"]
     table = tabulate(rows, header, tablefmt="simple", disable_numparse=True).splitlines() if rows else []
-    return [*lines, *table]
+    proof = proof_of(result)
+    return [*lines, *table, *(coverage_lines(proof) if proof is not None else [])]

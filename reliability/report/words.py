@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from reliability.claims.wording import fixed
 from reliability.errors import UsageError
+from reliability.evaluate.counted import COUNTED, Counted
+from reliability.evaluate.efficiency import COSTS, Cost
 from reliability.metrics.registry import Metric, get
 from reliability.metrics.scores import SCORES
 
@@ -41,6 +43,7 @@ class Unit:
 
 
 RATE = Unit(100.0, " %", " pp", 2)
+COUNT = Unit(1.0, "", "", 0)
 RAW = Unit(1.0, "", "", 4)
 
 _TERMS = {
@@ -64,7 +67,14 @@ _TERMS = {
 def unit_of(metric: str) -> Unit:
     """Percent for fractions; any other unit, or a metric not known here, is shown as it is."""
     known = _known(metric)
-    return RATE if known and known.unit == "fraction" else RAW
+    return _UNITS.get(known.unit, RAW) if known else RAW
+
+
+_UNITS = {
+    "fraction": RATE, "count": COUNT, "bits": Unit(1.0, " bits", " bits", 2), "MiB": Unit(1.0, " MiB", " MiB", 2),
+    "ms": Unit(1.0, " ms", " ms", 2), "images/s": Unit(1.0, " images/s", " images/s", 1),
+    "ratio": Unit(1.0, " x", " x", 2),
+}  # fmt: skip
 
 
 def glossary(metrics: Iterable[str], scores: Iterable[str]) -> list[tuple[str, str]]:
@@ -73,7 +83,11 @@ def glossary(metrics: Iterable[str], scores: Iterable[str]) -> list[tuple[str, s
     return [*_TERMS.items(), *figures, *((name, SCORES[name].summary) for name in sorted(scores) if name in SCORES)]
 
 
-def _known(metric: str) -> Metric | None:
+def _known(metric: str) -> Metric | Counted | Cost | None:
+    if metric in COUNTED:
+        return COUNTED[metric]
+    if metric in COSTS:
+        return COSTS[metric]
     # A report may be made of records that a newer or extended version has written.
     try:
         return get(metric)

@@ -13,11 +13,12 @@ from reliability.quant.formats.weights import WeightFormat, integer_format
 from reliability.quant.layers import QuantLinear, put_weight
 from reliability.quant.methods import awq
 from reliability.quant.methods.awq import activation_scale, diagonal_blocks, scale, search_clip, search_scale
+from reliability.quant.methods.folds import find_folds
 from reliability.quant.methods.layer_inputs import moments
 from reliability.quant.methods.workbench import Workbench
 from reliability.quant.prepare import RangeData, prepare, skeleton
 from reliability.quant.range_setting import observe
-from reliability.quant.recipe import Recipe, parse_recipe
+from reliability.quant.recipe import EACH_TOWER, Recipe, parse_recipe
 from reliability.quant.surgery import check_parity, split_attention
 
 FOLDS = 2 * 3 + 1
@@ -65,7 +66,7 @@ def test_scaling_is_exact_in_floating_point(vit: nn.Module, small_data: RangeDat
 
 def test_every_fold_has_an_exponent_of_least_output_error(vit: nn.Module, small_data: RangeData) -> None:
     bench = bench_for(vit, small_data, "w3a16_g32-awq-both")
-    folds = awq._require_folds(bench)
+    folds = [fold for tower in EACH_TOWER for fold in find_folds(bench.model, tower)]
     assert len(folds) == 2 * FOLDS
     form = integer_format(3, 32)
     for fold in folds:

@@ -272,3 +272,21 @@ def test_a_layer_that_never_runs_is_refused(vit: nn.Module, small_data: RangeDat
 def test_senseless_pairs_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match=r"training rounds to nearest|both are about rounding"):
         parse_recipe(name)
+
+
+@pytest.mark.parametrize("name", ["w4a8-gptq", "w4a8-mixed", "w4a8-raana", "w4a8-brecq"])
+def test_declaring_every_layer_float_is_refused_before_any_method_runs(
+    vit: nn.Module, small_data: RangeData, name: str
+) -> None:
+    with pytest.raises(QuantizationError, match="names every layer, so nothing would be quantized"):
+        prepare(vit, replace(small(name), float_layers="*"), small_data)
+
+
+@pytest.mark.parametrize("name", ["w4a8-gptq", "w4a8-mixed+hqq", "w4a8-raana+biascorr"])
+def test_declared_layers_stay_in_float_and_the_others_are_rounded(
+    vit: nn.Module, small_data: RangeData, name: str
+) -> None:
+    prepared = prepare(vit, replace(small(name), float_layers="visual.conv1 *.c_fc"), small_data)
+    for layer in ("visual.conv1", "visual.transformer.resblocks.0.mlp.c_fc"):
+        assert torch.equal(prepared.get_parameter(f"{layer}.weight"), vit.get_parameter(f"{layer}.weight"))
+        assert not hasattr(prepared.get_submodule(layer), "format")

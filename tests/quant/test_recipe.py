@@ -18,7 +18,7 @@ _WEIGHTS = r"(_t|_g32|_g64|_g128)?(_asym)?"
 _STATIC = r"(minmax|ema|percentile|mse|entropy)"
 _FLOATS = r"(minmax|ema|percentile|mse)"
 _END = r"(-text|-both)?(-s\d+)?"
-_ALPHA = r"(-a[01](\.\d+)?)?"
+_ALPHA = r"(-a[01](\.\d+)?|-auto)?"
 _HEAD = r"(\+tunescale)?"
 _TRAINED = r"(lsq|lsqw|lsqplus|pact|noise)"  # through static ranges
 _POST = r"((gptq|hqq)(\+biascorr)?|(rtn\+)?biascorr)"  # rounding or correcting what rounding did
@@ -44,6 +44,14 @@ GRAMMAR = re.compile(
     rf"|smoothquant\+{_POST_FLOATS}{_HEAD}{_ALPHA}{_END})"
     rf"|(w[2-8]a([2-8]|16){_WEIGHTS}|fp8(e5m2)?|nvfp4|(mxfp8|mxfp6|mxfp4|mxint8)(_ceil)?)-tunescale{_END}"
 )
+
+
+def without_free_words(name: str) -> str:
+    """A name without the words that go with every format of quantized activations, round to nearest in their place."""
+    for word in ("hadamard", "repq", "perchannel", "attention", "embeddings"):
+        name = re.sub(rf"(?<=-){word}\+|\+{word}(?![a-z])", "", name)
+        name = re.sub(rf"(?<=-){word}(?=-|$)", "rtn", name)
+    return name
 
 
 def test_a_full_name_is_read_part_by_part() -> None:
@@ -180,7 +188,7 @@ def test_fp32_is_the_identity_control() -> None:
         ("w8a8-minmax+magic", "magic"),
         ("w8a8-minmax+minmax", r"named twice[\s\S]*minmax\+minmax"),
         ("w8a8-minmax+mse", r"both are about ranges[\s\S]*minmax\+mse"),
-        ("w8a8-rtn+minmax", r"ranges, rounding, correction, training, head[\s\S]*rtn\+minmax"),
+        ("w8a8-rtn+minmax", r"ranges, extra, rounding, correction, training, head[\s\S]*rtn\+minmax"),
         ("w8a8-lsq+smoothquant", "order in which they run"),
         ("w4a8-biascorr+gptq", "order in which they run"),
         ("w4a8-gptq+hqq", "both are about rounding"),
@@ -229,8 +237,10 @@ def test_every_format_and_scheme_is_listed() -> None:
 def test_every_scheme_names_a_registered_method() -> None:
     from reliability.quant.methods.registry import LAYER_METHODS, TRANSFORMS
 
-    assert {name for name, scheme in SCHEMES.items() if scheme.role == "transform"} == set(TRANSFORMS)
-    roles = ("rounding", "correction", "training")
+    both = set(TRANSFORMS) & set(LAYER_METHODS)
+    assert {name for name, scheme in SCHEMES.items() if scheme.role == "transform"} == set(TRANSFORMS) - {"raana"}
+    assert both == {"awq", "raana"}
+    roles = ("widths", "rounding", "correction", "training")
     # AWQ goes on where layers are quantized: it clips their weights.
     assert {name for name, scheme in SCHEMES.items() if scheme.role in roles} | {"awq"} == set(LAYER_METHODS)
 
@@ -328,7 +338,7 @@ def test_whatever_parses_is_in_the_grammar(name: str) -> None:
         parse_recipe(name)
     except UsageError:
         return
-    assert GRAMMAR.fullmatch(name)
+    assert GRAMMAR.fullmatch(without_free_words(name))
 
 
 def test_recipes_are_read_without_torch() -> None:

@@ -39,7 +39,7 @@ class Training:
 
     def __init__(self, bench: Workbench, generators: Sequence[torch.Generator] = ()) -> None:
         self.bench, self.settings = bench, bench.recipe.qat or QatSettings()
-        self.teacher = _teacher_features(bench.reference, bench.data)
+        self.teacher = teacher_features(bench.reference, bench.data)
         self.temperature = bench.reference.get_parameter("logit_scale").detach().exp()
         self.learned = [module for module in bench.model.modules() if isinstance(module, Learnable)]
         self.optimizer = torch.optim.AdamW(self._groups(), lr=self.settings.learning_rate)
@@ -156,7 +156,8 @@ class Training:
 
 
 @torch.no_grad()
-def _teacher_features(reference: nn.Module, data: RangeData) -> Pairs:
+def teacher_features(reference: nn.Module, data: RangeData) -> Pairs:
+    """Features of all pairs, as the encoders give them."""
     image = torch.cat([encode(reference, "vision", batch) for batch in torch.split(data.images, _TEACHER_BATCH)])
     text = torch.cat([encode(reference, "text", batch) for batch in torch.split(data.tokens, _TEACHER_BATCH)])
     return Pairs(image, text)
