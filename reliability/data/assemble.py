@@ -29,6 +29,12 @@ HELD_OUT = 1000
 NOISE_COUNT = 2000
 """Pictures that each corruption damages."""
 
+FIT_COUNT = 10_000
+"""Pictures of a train split that scores are fitted on, drawn by name."""
+
+FIT = "fit"
+"""Name of their source."""
+
 _HELD_OUT_NOTE = (
     f"no train split: {HELD_OUT:,} pictures (at most a quarter) are set aside for range setting and are not evaluated"
 )
@@ -96,6 +102,9 @@ def assemble(
         noisy = list(_noisy(clean)) if entry.noisy else []
         sources += [clean, *noisy]
         tasks += [*entry.tasks, *(_noise_task(source, entry.prompts) for source in noisy)]
+    if training is not None:
+        sources.append(LabelledSource(FIT, training.collection, limit=min(FIT_COUNT, request.limit or FIT_COUNT)))
+        tasks = list(_with_fit(tasks, evaluated, training))
     if left_out:
         notes = [*notes, f"unreadable pictures left out ({allowed} allowed): {', '.join(left_out)}"]
     return DataSet(
@@ -105,6 +114,14 @@ def assemble(
         range_setting=_range_setting(first, training),
         notes=tuple(notes) if training is not None else (_HELD_OUT_NOTE, *notes),
     )
+
+
+def _with_fit(tasks: Sequence[Task], evaluated: Sequence[Evaluated], training: Training) -> Iterator[Task]:
+    """Give tasks of unfamiliar pictures the train split to fit scores on, where it has the classes of familiar ones."""
+    names = {entry.source: entry.prompts.class_names for entry in evaluated}
+    for task in tasks:
+        known = task.familiar is not None and names.get(task.familiar.source) == training.prompts.class_names
+        yield replace(task, fit=Part(FIT, task.familiar.labels)) if known and task.familiar else task
 
 
 def _range_setting(first: Evaluated | None, training: Training | None) -> LabelledRangeSetting:

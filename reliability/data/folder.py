@@ -7,6 +7,10 @@
     ROOT/val/CLASS/picture.jpg ...      or test/, validation/, or the class folders right here
     ROOT/train/CLASS/picture.jpg ...    optional, for range setting
 
+or, as ImageNet-C and Tiny-ImageNet-C are released, a task for each corruption and severity::
+
+    ROOT/fog/1/CLASS/picture.jpg ...    severities 1 to 5 of each corruption that is there
+
 The label of a class is the position of its folder in ``wnids.txt``, or among the
 sorted folder names. Pictures are read class by class, sorted by their path;
 files whose name begins with a dot, or ends like no picture, are passed over.
@@ -15,20 +19,22 @@ files whose name begins with a dot, or ends like no picture, are passed over.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from reliability.data.assemble import Evaluated, assemble
 from reliability.data.collection import Index
+from reliability.data.corruptions.folders import corrupted_folders
 from reliability.data.dataset import DataSet, Request
 from reliability.data.files import PICTURE_SUFFIXES, PictureFiles
 from reliability.data.labelled import Labelled, labelled_data_set
 from reliability.data.prompts import CLASS_NAMES_FILE, find_prompts, read_class_names
 from reliability.data.published_prompts import imagenet_names, imagenet_wnids
 from reliability.errors import DataError
-from reliability.types import PromptSet
+from reliability.types import Part, PromptSet, Task
 
 FOLDERS_FILE = "wnids.txt"
 SPLITS = ("val", "test", "validation")
@@ -159,14 +165,38 @@ def _speaking(folders: tuple[str, ...], where: Path) -> tuple[str, ...]:
     return tuple(name.replace("_", " ") for name in folders)
 
 
+def _open_released(request: Request, place: Path, found: Sequence[tuple[str, int, Path]]) -> DataSet:
+    """A task for each corruption and severity; what one sets aside for range setting, all do."""
+    names = _folder_names(found[0][2], [place, place.parent])
+    prompts, notes = _prompts(names, [place, place.parent], request)
+    labels = {name: label for label, name in enumerate(names)}
+    first = f"released/{found[0][0]}/{found[0][1]}"
+    evaluated = []
+    for corruption, severity, folder in found:
+        _require_same(names, subfolders(folder), str(folder))
+        source = f"released/{corruption}/{severity}"
+        task = Task(
+            f"noise/{corruption}/{severity}", Part(source), prompts,
+            card=f"Pictures as released under {corruption.replace('_', ' ')} of severity {severity}.",
+        )  # fmt: skip
+        twin = "" if source == first else first
+        evaluated.append(Evaluated(source, class_folders(folder, labels), prompts, (task,), twin_of=twin))
+    return assemble(request, evaluated, None, notes)
+
+
 def open_folder(request: Request) -> DataSet:
-    """A folder of class folders; pictures are listed, not read.
+    """A folder of class folders, or of corruptions as released; pictures are listed, not read.
 
     Raises:
         UsageError: No location.
-        DataError: No class folder, no usable class names, or a train split of other classes.
+        DataError: No class folder, no usable class names, a train split of other classes, or
+            corruptions that lack a severity or a class.
     """
-    split = _split(request.path("FOLDER"))
+    place = request.path("FOLDER")
+    released = list(corrupted_folders(place))
+    if released:
+        return _open_released(request, place, released)
+    split = _split(place)
     beside = [split, split.parent]
     names = _folder_names(split, beside)
     prompts, notes = _prompts(names, beside, request)

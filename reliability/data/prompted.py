@@ -21,14 +21,17 @@ def with_prompts(data: DataSet, own: PromptFile | None) -> DataSet:
 
     Conventions:
         A task of only some classes finds its new names by the old ones. Templates are
-        replaced in every task.
+        replaced in every task but ``retrieval/*``, whose texts are captions and stay.
     """
     if own is None:
         return data
-    heads = [task.prompts for task in data.tasks.values()]
+    heads = [task.prompts for task in data.tasks.values() if not task.matches]
     whole = data.tasks["id"].prompts if "id" in data.tasks else max(heads, key=lambda head: len(head.class_names))
     _check(own, whole, {name for head in heads for name in head.class_names})
-    tasks = {name: replace(task, prompts=_replaced(task.prompts, whole, own)) for name, task in data.tasks.items()}
+    tasks = {
+        name: task if task.matches else replace(task, prompts=_replaced(task.prompts, whole, own))
+        for name, task in data.tasks.items()
+    }
     range_setting = data.range_setting
     if isinstance(range_setting, LabelledRangeSetting):
         range_setting = replace(range_setting, prompts=_replaced(range_setting.prompts, whole, own))

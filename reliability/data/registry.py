@@ -47,7 +47,7 @@ def _open_scenes(request: Request) -> DataSet:
 
 
 KINDS: dict[str, Kind] = {
-    "scenes": Kind("The embedded data set, rendered from a seed.", _open_scenes),
+    "scenes": Kind("scenes, or scenes:seed=7,count=20000: the embedded sets, rendered from a seed.", _open_scenes),
     "folder": Kind("folder:DIR, one folder of pictures per class, as of ImageFolder.", open_folder),
     "webdataset": Kind("webdataset:DIR, tar shards in CLIP_benchmark's layout or plain.", open_webdataset),
     "parquet": Kind("parquet:DIR, image bytes and labels, as on the Hugging Face hub.", open_parquet),

@@ -1,4 +1,4 @@
-"""A collection without some of its pictures."""
+"""A collection without some of its pictures, or some of its classes."""
 
 from __future__ import annotations
 
@@ -52,3 +52,47 @@ class Subset:
     def read(self, rows: I64) -> Iterator[U8]:
         """Decode the pictures at increasing rows, one at a time."""
         return (picture() for picture in self.pending(rows))
+
+
+@dataclass(frozen=True)
+class OfClasses:
+    """The pictures of some classes of a collection, in its order.
+
+    Attributes:
+        collection: The whole.
+        classes: Its labels that are shown; they become 0, 1, ... in this order.
+        known: Without it the pictures are of no class: their labels are -1.
+    """
+
+    collection: Collection
+    classes: tuple[int, ...]
+    known: bool = True
+
+    @cached_property
+    def _shown(self) -> Subset:
+        return Subset(self.collection, lambda: np.flatnonzero(~np.isin(self.collection.index.labels, self.classes)))
+
+    @cached_property
+    def index(self) -> Index:
+        """Names and new labels of the pictures that are shown."""
+        found = self._shown.index
+        order = np.argsort(self.classes)
+        numbers = order[np.searchsorted(self.classes, found.labels, sorter=order)]
+        return Index(found.ids, numbers if self.known else np.full(len(found.ids), -1), found.groups)
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """The whole, and which classes of it are shown as what."""
+        return self.identity_of(np.arange(len(self.index.ids)))
+
+    def identity_of(self, rows: I64) -> Mapping[str, Any]:
+        """Some of the pictures, and which classes of the whole all are."""
+        return {"kind": "classes", "of": self._shown.identity_of(rows), "classes": self.classes, "known": self.known}
+
+    def pending(self, rows: I64) -> Iterator[Pending]:
+        """The pictures at increasing rows, yet to be decoded."""
+        return self._shown.pending(rows)
+
+    def read(self, rows: I64) -> Iterator[U8]:
+        """Decode the pictures at increasing rows, one at a time."""
+        return self._shown.read(rows)

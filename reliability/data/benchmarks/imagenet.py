@@ -6,13 +6,11 @@ folders, which are named by WordNet ids.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from reliability.data.assemble import Evaluated, Training
 from reliability.data.benchmarks.benchmark import Benchmark
-from reliability.data.corruptions.corruption import SEVERITIES
-from reliability.data.corruptions.registry import CORRUPTIONS
+from reliability.data.corruptions.folders import corrupted_folders
 from reliability.data.folder import class_folders, subfolders
 from reliability.data.labelled import label_split
 from reliability.data.published_prompts import imagenet_names, imagenet_prompts, imagenet_wnids
@@ -97,25 +95,11 @@ def _sketch(place: Path) -> list[Evaluated]:
     return _shift("imagenet-sketch", place, _by_wnid(place), imagenet_prompts(), card)
 
 
-def _corrupted_folders(place: Path) -> Iterator[tuple[str, int, Path]]:
-    """Corruption, severity and folder; the archives' own folders may lie between."""
-    for name in CORRUPTIONS:
-        inside = next((found for found in (place / name, *sorted(place.glob(f"*/{name}"))) if found.is_dir()), None)
-        if inside is None:
-            continue
-        for severity in SEVERITIES:
-            if not (inside / str(severity)).is_dir():
-                raise DataError(
-                    where=str(inside), what="a severity is missing", got=severity, next="fetch this corruption again"
-                )
-            yield name, severity, inside / str(severity)
-
-
 def _c(place: Path) -> list[Evaluated]:
     prompts = imagenet_prompts()
     labels = {wnid: label for label, wnid in enumerate(imagenet_wnids())}
     found = []
-    for name, severity, folder in _corrupted_folders(place):
+    for name, severity, folder in corrupted_folders(place):
         source = f"imagenet-c/{name}/{severity}"
         task = Task(
             f"noise/{name}/{severity}", Part(source), prompts,

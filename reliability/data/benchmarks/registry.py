@@ -19,11 +19,12 @@ from reliability.data.benchmarks.imagenet import IMAGENET
 from reliability.data.benchmarks.objectnet import OBJECTNET
 from reliability.data.benchmarks.ood import OOD
 from reliability.data.benchmarks.openood import OPENOOD
+from reliability.data.benchmarks.tinyimagenet import TINY_IMAGENET
 from reliability.data.dataset import DataSet, Request, unknown
 from reliability.data.torchvision_loading import default_root
 from reliability.errors import DataError, UsageError
 
-BENCHMARKS = registry(IMAGENET, OBJECTNET, CIFAR, GROUPS, OOD, OPENOOD)
+BENCHMARKS = registry(IMAGENET, OBJECTNET, CIFAR, TINY_IMAGENET, GROUPS, OOD, OPENOOD)
 """Name to benchmark."""
 
 SUITES: dict[str, tuple[str, ...]] = {

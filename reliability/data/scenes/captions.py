@@ -49,20 +49,35 @@ WEB = CaptionNoise(
 )  # fmt: skip
 
 
+def sentence(*words: str) -> str:
+    """Words in order as a caption; empty ones are left out."""
+    return " ".join(filter(None, words)) + "."
+
+
 def _words(scenes: Scenes, truth: I64, names: tuple[str, ...], wrong: NDArray[np.bool_]) -> NDArray[np.str_]:
     """The true word per scene, or a uniformly drawn other one where ``wrong``."""
     other = (truth + 1 + choice(scenes.key, f"other/{names[0]}", len(names) - 1)) % len(names)
     return np.array(names)[np.where(wrong, other, truth)]
 
 
+def require_captionable(scenes: Scenes) -> None:
+    """Refuse what training captions have no words for.
+
+    Raises:
+        ValueError: If a scene shows a shape, colour or background that no caption may name.
+    """
+    words = ((scenes.shape, SHAPES), (scenes.colour, COLOURS), (scenes.background, BACKGROUNDS))
+    if any(shown.max(initial=0) >= len(known) for shown, known in words):
+        raise ValueError("captions: scenes show a held-out shape, colour or background; only training scenes have one")
+
+
 def captions(scenes: Scenes, noise: CaptionNoise = CLEAN) -> list[str]:
     """One lower-case caption per scene, a pure function of its key.
 
     Raises:
-        ValueError: If a scene shows a shape or background that no caption may name.
+        ValueError: If a scene shows a shape, colour or background that no caption may name.
     """
-    if scenes.shape.max(initial=0) >= len(SHAPES) or scenes.background.max(initial=0) >= len(BACKGROUNDS):
-        raise ValueError("captions: scenes show a held-out shape or background; captions exist for training scenes")
+    require_captionable(scenes)
     happens = {name: uniform(scenes.key, f"caption/{name}")[:, 0] < rate for name, rate in vars(noise).items()}
     shapes = _words(scenes, scenes.shape, SHAPES, happens["wrong_shape"])
     colours = _words(scenes, scenes.colour, tuple(COLOURS), happens["wrong_colour"])
@@ -74,6 +89,6 @@ def captions(scenes: Scenes, noise: CaptionNoise = CLEAN) -> list[str]:
         np.where(happens["no_shape"], "thing", shapes),
         np.where(happens["no_background"], "", np.char.add("on ", np.array(BACKGROUNDS)[scenes.background])),
     )
-    lines = np.array([" ".join(filter(None, words)) + "." for words in zip(*parts, strict=True)], dtype=object)
+    lines = np.array([sentence(*words) for words in zip(*parts, strict=True)], dtype=object)
     empty = np.array(_ALT_TEXTS)[choice(scenes.key, "alt-text", len(_ALT_TEXTS))]
     return [str(line) for line in np.where(happens["alt_text"], empty, lines)]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from reliability.data.scenes.captions import CLEAN, captions
-from reliability.data.scenes.far import FAR_KINDS, render_far
+from reliability.data.scenes.modes import MODES
 from reliability.data.scenes.render import render
 from reliability.data.scenes.sample import TRAINING, Population, Scenes, sample
-from reliability.data.scenes.vocabulary import SHAPES
-from reliability.types import I64, U8, CaptionedImages, ImageBatch
+from reliability.types import I64, CaptionedImages, ImageBatch, Strings
 
 IMAGE_SIZE = 32
 """Side of every scene in pixels."""
@@ -21,9 +20,11 @@ IMAGE_SIZE = 32
 RENDERER = 1
 """Raised whenever the same scene gives other pixels, so that caches notice."""
 
-RANGE_SPLIT = "range"
+TRAINING_SPLIT, VALIDATION_SPLIT, RANGE_SPLIT = "zoo-train", "zoo-validation", "range"
+"""Splits of pictures that are trained on, watched while training, and range setting's. No task evaluates one."""
 
-Mode = Literal["objects", "tied", "far"]
+_RECORDED = ("shapes", "backgrounds", "tie_strength", "light", "radius")
+"""Fields of a population that every identity states; others only where they differ from training's."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,7 @@ class SceneSource:
         seed: Non-negative integer.
         count: Number of pictures.
         population: What is drawn from.
-        mode: ``objects`` shows the scenes; ``tied`` also numbers groups, 0 where a shape
-            stands on the background it is tied to and 1 elsewhere; ``far`` shows
-            ``FAR_KINDS`` in turn, without a class.
+        mode: One of ``MODES``: how scenes are drawn and numbered.
     """
 
     name: str
@@ -46,7 +45,7 @@ class SceneSource:
     seed: int
     count: int
     population: Population = TRAINING
-    mode: Mode = "objects"
+    mode: str = "objects"
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -57,7 +56,7 @@ class SceneSource:
             "split": self.split,
             "seed": self.seed,
             "count": self.count,
-            "population": {name: list(_as_sequence(value)) for name, value in asdict(self.population).items()},
+            "population": _described(self.population),
             "size": IMAGE_SIZE,
             "mode": self.mode,
         }
@@ -72,31 +71,27 @@ class SceneSource:
             yield self._batch(np.arange(start, min(start + size, self.count)))
 
     def _batch(self, indices: I64) -> ImageBatch:
-        scenes = sample(self.split, self.seed, indices, self.population)
+        scenes, mode = self.scenes(indices), MODES[self.mode]
         return ImageBatch(
-            images=list(self._pixels(scenes, indices)),
-            labels=self._labels(scenes),
-            groups=self._groups(scenes),
-            ids=np.array([f"scenes/{self.split}/{self.seed}/{index}" for index in indices]),
+            images=list(mode.paint(scenes, indices, IMAGE_SIZE)),
+            labels=mode.label(scenes),
+            groups=mode.group(scenes),
+            ids=self.ids(indices),
         )
 
-    def _pixels(self, scenes: Scenes, indices: I64) -> U8:
-        if self.mode == "far":
-            return render_far(scenes, indices % len(FAR_KINDS), IMAGE_SIZE)
-        return render(scenes, IMAGE_SIZE)
+    def ids(self, indices: I64) -> Strings:
+        """Names of the pictures at these positions."""
+        return np.array([f"scenes/{self.split}/{self.seed}/{index}" for index in indices])
 
-    def _labels(self, scenes: Scenes) -> I64:
-        known = (scenes.shape < len(SHAPES)) & (self.mode != "far")
-        return np.where(known, scenes.fine_label, -1)
-
-    def _groups(self, scenes: Scenes) -> I64:
-        if self.mode != "tied":
-            return np.full(len(scenes), -1, dtype=np.int64)
-        return np.where(scenes.on_own_background, 0, 1).astype(np.int64)
+    def scenes(self, indices: I64) -> Scenes:
+        """What the pictures at these positions show."""
+        return sample(self.split, self.seed, indices, self.population)
 
 
-def _as_sequence(value: Any) -> tuple[Any, ...]:
-    return value if isinstance(value, tuple) else (value,)
+def _described(population: Population) -> dict[str, list[Any]]:
+    stated = {name: value for name, value in vars(population).items() if name in _RECORDED}
+    changed = {name: value for name, value in vars(population).items() if value != getattr(TRAINING, name)}
+    return {name: list(value) if isinstance(value, tuple) else [value] for name, value in (stated | changed).items()}
 
 
 class SceneRangeSetting:
