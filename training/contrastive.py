@@ -14,76 +14,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everyone reads it by
 from numpy.typing import NDArray
 
-from training.sources import Pool
+from training.losses import multi_positive_loss, sigmoid_loss
+from training.pictures import augment, pixels, to_input
+from training.plans import Plan, Schedule
+from training.pool import Pool
 
 MAX_LOGIT_SCALE = math.log(100.0)
 SHIFT_PX = {True: 4, False: 1}
 """Largest random shift in pixels: photographs, which may be mirrored, and scenes."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how fast: linear warm-up, a plateau that may be empty, cosine decay to zero.
-
-    Attributes:
-        warmup: Steps until the peak rate.
-        hold: Step at which the decay starts.
-    """
-
-    steps: int
-    warmup: int
-    hold: int
-    batch: int = 128
-    learning_rate: float = 1.5e-3
-    weight_decay: float = 0.1
-
-    def rate(self, step: int) -> float:
-        """Learning rate of a step."""
-        if step < self.warmup:
-            return self.learning_rate * (step + 1) / self.warmup
-        done = max(0, step - self.hold) / (self.steps - self.hold)
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def multi_positive_loss(
-    image: torch.Tensor, text: torch.Tensor, group: torch.Tensor, scale: torch.Tensor
-) -> torch.Tensor:
-    """Symmetric InfoNCE in which equal captions share the target.
-
-    Args:
-        image: [N, D] unit features.
-        text: [M, D] unit features of the batch's distinct captions.
-        group: [N] index of each picture's caption among the M.
-        scale: Scalar logit scale.
-
-    Conventions:
-        Towards the text the target is the picture's own caption; towards the
-        images it is uniform over the pictures that carry the caption.
-    """
-    logits = scale * image @ text.T
-    owned = F.one_hot(group, text.shape[0]).to(logits.dtype)
-    to_image = -(F.log_softmax(logits, dim=0) * owned / owned.sum(0)).sum() / text.shape[0]
-    return 0.5 * (F.cross_entropy(logits, group) + to_image)
-
-
-def to_input(images: NDArray[np.uint8], mean: list[float], std: list[float]) -> torch.Tensor:
-    """uint8 [N, H, W, 3] to normalised float32 [N, 3, H, W]."""
-    x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
-    return (x - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
-
-
-def augment(x: torch.Tensor, flip: bool, pad: int, generator: torch.Generator) -> torch.Tensor:
-    """Shift each picture by up to ``pad`` pixels (edges reflected), mirror half of them."""
-    n, _, height, width = x.shape
-    padded = F.pad(x, (pad,) * 4, mode="reflect")
-    dy, dx = torch.randint(0, 2 * pad + 1, (2, n), generator=generator)
-    rows = (dy[:, None] + torch.arange(height))[:, None, :, None]
-    columns = (dx[:, None] + torch.arange(width))[:, None, None, :]
-    x = padded[torch.arange(n)[:, None, None, None], torch.arange(3)[:, None, None], rows, columns]
-    if not flip:
-        return x
-    mirrored = torch.rand(n, generator=generator) < 0.5
-    return torch.where(mirrored[:, None, None, None], x.flip(-1), x)
 
 
 def _optimizers(model: torch.nn.Module, schedule: Schedule) -> list[torch.optim.Optimizer]:
@@ -91,7 +29,7 @@ def _optimizers(model: torch.nn.Module, schedule: Schedule) -> list[torch.optim.
     matrices: list[torch.nn.Parameter] = []
     others: list[torch.nn.Parameter] = []
     for name, parameter in model.named_parameters():
-        in_block = "resblocks" in name and parameter.ndim == 2
+        in_block = parameter.ndim == 2 and "blocks" in name
         (matrices if in_block else others).append(parameter)
     rest: list[dict[str, Any]] = [
         {"params": [p for p in others if p.ndim >= 2], "weight_decay": schedule.weight_decay},
@@ -111,6 +49,7 @@ class Trainer:
     Attributes:
         tokens: [N, L] int64, the pool's captions as the model reads them.
         head: Tokens of the zero-shot prompts, [C, T, L].
+        plan: Says what the model reads, and how it is trained.
         checkpoint: Written atomically every ``save_every_s`` seconds.
     """
 
@@ -118,50 +57,47 @@ class Trainer:
     pool: Pool
     tokens: torch.Tensor
     head: torch.Tensor
-    normalise: tuple[list[float], list[float]]
-    schedule: Schedule
-    seed: int
+    plan: Plan
     checkpoint: Path
     save_every_s: float = 60.0
-    autocast: bool = True
 
     def run(self) -> int:
         """Train to the end of the schedule; returns the seconds spent over all sittings."""
-        optimizers = _optimizers(self.model, self.schedule)
+        schedule = self.plan.schedule
+        optimizers = _optimizers(self.model, schedule)
         step, spent = self._resume(optimizers)
         started = saved = time.monotonic()
         self.model.train()
-        while step < self.schedule.steps:
+        while step < schedule.steps:
             for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-                group["lr"] = self.schedule.rate(step)
+                group["lr"] = schedule.rate(step)
             loss = self._step(optimizers, step)
             step += 1
             now = time.monotonic()
-            if step % 400 == 0 or step == self.schedule.steps:
+            if step % 400 == 0 or step == schedule.steps:
                 self._log(step, loss, spent + now - started)
-            if now - saved > self.save_every_s or step == self.schedule.steps:
+            if now - saved > self.save_every_s or step == schedule.steps:
                 self._save(optimizers, step, spent + now - started)
                 saved = now
         return int(spent + time.monotonic() - started)
 
     def _batch(self, step: int) -> NDArray[np.int64]:
         """Rows of a step: a fresh permutation each epoch, a pure function of seed and step."""
-        per_epoch = len(self.pool.images) // self.schedule.batch
-        epoch, position = divmod(step, per_epoch)
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.pool.images))
-        return order[position * self.schedule.batch : (position + 1) * self.schedule.batch]
+        batch, count = self.plan.schedule.batch, len(self.pool.images)
+        epoch, position = divmod(step, count // batch)
+        order = np.random.default_rng((self.plan.seed, epoch)).permutation(count)
+        return order[position * batch : (position + 1) * batch]
 
     def _step(self, optimizers: list[torch.optim.Optimizer], step: int) -> float:
         rows = self._batch(step)
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-        x = to_input(self.pool.images[rows], *self.normalise)
-        x = augment(x, self.pool.flip, SHIFT_PX[self.pool.flip], generator)
+        generator = torch.Generator().manual_seed(self.plan.seed * 1_000_003 + step)
+        x = augment(pixels(self.pool.images[rows]), self.pool.flip, SHIFT_PX[self.pool.flip], generator)
         texts, group = torch.unique(self.tokens[rows], dim=0, return_inverse=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
-            image = self.model.encode_image(x)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.plan.autocast):
+            image = self.model.encode_image(self._input(x))
             text = self.model.encode_text(texts)
         image, text = F.normalize(image.float(), dim=-1), F.normalize(text.float(), dim=-1)
-        loss = multi_positive_loss(image, text, group, self.model.logit_scale.exp())
+        loss = self._loss(image, text, group)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in optimizers:
@@ -171,14 +107,24 @@ class Trainer:
             self.model.logit_scale.clamp_(0, MAX_LOGIT_SCALE)
         return loss.item()
 
+    def _loss(self, image: torch.Tensor, text: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
+        """The sigmoid loss for a model with a logit bias, which no other loss could train."""
+        scale = self.model.logit_scale.exp()
+        if self.model.logit_bias is None:
+            return multi_positive_loss(image, text, group, scale)
+        return sigmoid_loss(image, text, group, scale, self.model.logit_bias)
+
+    def _input(self, x: torch.Tensor) -> torch.Tensor:
+        return to_input(x, self.plan.vision["image_size"], self.plan.statistics)
+
     @torch.no_grad()
     def _log(self, step: int, loss: float, seconds: float) -> None:
         self.model.eval()
         classes, prompts, length = self.head.shape
         text = F.normalize(self.model.encode_text(self.head.view(-1, length)), dim=-1)
         text = F.normalize(text.view(classes, prompts, -1).mean(1), dim=-1)
-        x = to_input(self.pool.validation_images, *self.normalise)
-        image = torch.cat([F.normalize(self.model.encode_image(part), dim=-1) for part in torch.split(x, 500)])
+        x = torch.split(pixels(self.pool.validation_images), 500)
+        image = torch.cat([F.normalize(self.model.encode_image(self._input(part)), dim=-1) for part in x])
         confidence, guess = (self.model.logit_scale.exp() * image @ text.T).softmax(-1).max(-1)
         top1 = (guess.numpy() == self.pool.validation_labels).mean()
         scale = float(self.model.logit_scale.exp())

@@ -7,45 +7,27 @@ splits and seeds; `validation` shares neither with the evaluation tasks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reliability.data.parquet import read_parquet_images
+from reliability.data.prompts import find_prompts
 from reliability.data.scenes.captions import CLEAN, PROMPT_TEMPLATES, WEB, CaptionNoise, captions
 from reliability.data.scenes.render import render
-from reliability.data.scenes.sample import sample
-from reliability.data.scenes.vocabulary import fine_class_names
+from reliability.data.scenes.sample import TRAINING, Population, sample
+from reliability.data.scenes.source import IMAGE_SIZE, TRAINING_SPLIT, VALIDATION_SPLIT
+from reliability.data.scenes.vocabulary import EVERY_TIE, fine_class_names
+from training import photographs
+from training.pool import Pool
 
-IMAGE_SIZE = 32
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Pictures to train on and pictures to watch progress with.
-
-    Attributes:
-        images: [N, 32, 32, 3] uint8.
-        captions: N texts.
-        class_names, templates: The zero-shot head.
-        validation_images, validation_labels: Held out from training, never evaluated by a suite.
-        flip: Whether a mirrored picture keeps its caption.
-    """
-
-    images: NDArray[np.uint8]
-    captions: list[str]
-    class_names: tuple[str, ...]
-    templates: tuple[str, ...]
-    validation_images: NDArray[np.uint8]
-    validation_labels: NDArray[np.int64]
-    flip: bool
+CURATED, SCRAPED = 8_000, 250_000
+"""Pictures of a small set that is seen many times, and of a large one that is seen a few times."""
 
 
-def _scenes(seed: int, count: int, noise: CaptionNoise) -> Pool:
-    train = sample("zoo-train", seed, np.arange(count))
-    watch = sample("zoo-validation", seed, np.arange(2000))
+def _scenes(seed: int, count: int, noise: CaptionNoise, population: Population = TRAINING) -> Pool:
+    train = sample(TRAINING_SPLIT, seed, np.arange(count), population)
+    watch = sample(VALIDATION_SPLIT, seed, np.arange(2000), population)
     return Pool(
         images=render(train, IMAGE_SIZE),
         captions=captions(train, noise),
@@ -59,31 +41,48 @@ def _scenes(seed: int, count: int, noise: CaptionNoise) -> Pool:
 
 def scenes_clean(seed: int, _: Path) -> Pool:
     """A small curated set: every caption right, every picture seen many times."""
-    return _scenes(seed, 8_000, CLEAN)
+    return _scenes(seed, CURATED, CLEAN)
 
 
 def scenes_web(seed: int, _: Path) -> Pool:
     """A large scraped set: words missing and wrong, every picture seen a few times."""
-    return _scenes(seed, 250_000, WEB)
+    return _scenes(seed, SCRAPED, WEB)
+
+
+def scenes_pairs(seed: int, _: Path) -> Pool:
+    """The curated set without a fifth of the pairs of colour and shape: near OOD by combination."""
+    return _scenes(seed, CURATED, CLEAN, Population(pairs="kept"))
+
+
+def scenes_spurious(seed: int, _: Path) -> Pool:
+    """The curated set with every shape nearly always on a background of its own."""
+    return _scenes(seed, CURATED, CLEAN, Population(ties=tuple(EVERY_TIE.items())))
 
 
 def photos(seed: int, root: Path) -> Pool:
-    """CIFAR-10's train split; 2,000 of its pictures watch progress and are not trained on."""
+    """CIFAR-10's train split; every caption names the right class."""
     folder = root / "cifar10"
     images, labels = read_parquet_images(folder / "train")
-    names = tuple((folder / "classnames.txt").read_text().split())
-    templates = tuple((folder / "zeroshot_classification_templates.txt").read_text().splitlines())
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(images))
-    train, watch = order[2000:], order[:2000]
-    which = rng.integers(len(templates), size=len(train))
-    texts = [templates[t].format(c=names[y]) for t, y in zip(which, labels[train], strict=True)]
-    return Pool(images[train], texts, names, templates, images[watch], labels[watch], flip=True)
+    return photographs.photograph_pool(images, labels, find_prompts([folder]), photographs.CLEAN, seed)
+
+
+def tiny_clean(seed: int, root: Path) -> Pool:
+    """Tiny-ImageNet's train split, 160 of its classes; every caption names the right one."""
+    return photographs.photograph_pool(*photographs.tiny_imagenet(root), photographs.CLEAN, seed)
+
+
+def tiny_web(seed: int, root: Path) -> Pool:
+    """The same pictures; a fifth of the captions name another class, a fifth name none."""
+    return photographs.photograph_pool(*photographs.tiny_imagenet(root), photographs.WEB, seed)
 
 
 SOURCES: dict[str, Callable[[int, Path], Pool]] = {
     "scenes-clean": scenes_clean,
     "scenes-web": scenes_web,
+    "scenes-pairs": scenes_pairs,
+    "scenes-spurious": scenes_spurious,
     "photos": photos,
+    "tiny-clean": tiny_clean,
+    "tiny-web": tiny_web,
 }
 """Name to pool builder ``(seed, data root) -> Pool``; a new source is one function and one line."""
