@@ -51,8 +51,10 @@ class Figure:
 MEANS = (Figure("nll"), Figure("brier"), Figure("signed_ece"))
 CLASSIFICATION = (Figure("top1"), Figure("flip_rate", alone=True), *MEANS, Figure("ece"), Figure("aurc"))
 GROUPED = (Figure("worst_group_accuracy"), Figure("group_gap"))
+SPURIOUS = (Figure("relative_spurious_gap"), Figure("added_vulnerability"))
 SEPARATION = (Figure("auroc", "mcm"), Figure("auroc", "msp"), Figure("fpr95", "mcm"))
 CLUSTERED = (Figure("top1"), Figure("nll"))
+CORRUPTED = (Figure("mean_corruption_accuracy"), Figure("mce_corruption"), Figure("relative_mce"))
 
 
 def offered(population: Population) -> tuple[Figure, ...]:
@@ -60,9 +62,10 @@ def offered(population: Population) -> tuple[Figure, ...]:
     if population.unfamiliar is not None:
         chosen: tuple[Figure, ...] = SEPARATION
     elif population.versions > 1:
-        chosen = CLUSTERED
+        chosen = CORRUPTED if population.corrupted else CLUSTERED
     else:
-        chosen = CLASSIFICATION if (population.familiar.groups == 0).all() else GROUPED
+        groups = int(population.familiar.groups.max()) + 1
+        chosen = CLASSIFICATION if groups == 1 else GROUPED + (SPURIOUS if groups == 2 else ())
     return tuple(figure for figure in chosen if not population.only or figure.metric in population.only)
 
 
@@ -95,6 +98,24 @@ def _agreement(population: Population, side: Side, _: str) -> tuple[Any, ...]:
     return population.familiar.reference, getattr(population.familiar, side), population.familiar.labels
 
 
+def _grouped_agreement(population: Population, side: Side, _: str) -> tuple[Any, ...]:
+    return *_agreement(population, side, _), population.familiar.groups
+
+
+def _answers(population: Population, side: Side) -> tuple[F64, F64]:
+    """Right answers to the corruptions [N, K, 2] and to the clean pictures [N]."""
+    marks = right(population.familiar, side).reshape(-1, population.versions)
+    return marks[:, 1:].reshape(len(marks), -1, 2), marks[:, 0]
+
+
+def _corruptions(population: Population, side: Side, _: str) -> tuple[Any, ...]:
+    return _answers(population, side)[:1]
+
+
+def _robustness(population: Population, side: Side, _: str) -> tuple[Any, ...]:
+    return *_answers(population, side), *_answers(population, "reference")
+
+
 def _selective(population: Population, side: Side, _: str) -> tuple[Any, ...]:
     return confidence(_logits(population.familiar, side)), right(population.familiar, side)
 
@@ -110,6 +131,9 @@ _INPUTS = {
     "classification": _classification,
     "grouped": _grouped,
     "agreement": _agreement,
+    "grouped_agreement": _grouped_agreement,
+    "corruptions": _corruptions,
+    "robustness": _robustness,
     "selective": _selective,
     "separation": _separation,
 }

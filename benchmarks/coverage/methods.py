@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from benchmarks.coverage.figures import LEVEL, Trial, right
 from benchmarks.coverage.populations import Population
 from reliability.metrics import registry
@@ -14,6 +16,7 @@ from reliability.stats.delong import delong_harm_limits
 from reliability.stats.group_limits import group_gap_harm_limits, worst_group_harm_limits
 from reliability.stats.means import mean_evidence, studentised_mean
 from reliability.stats.proportions import PairedCounts, newcombe_limits, paired_counts, wilson_limits
+from reliability.stats.ratios import linear_mean_ratio
 from reliability.stats.tango import tango_limits
 from reliability.types import F64, Interval
 
@@ -59,6 +62,11 @@ def _clustered_mean(trial: Trial) -> Interval:
     return mean_evidence(_differences(trial), trial.sample.clusters).limits(LEVEL)
 
 
+def _linear_ratio(trial: Trial) -> Interval:
+    reference, candidate = (linear_mean_ratio(*np.hsplit(statistics, 2)) for statistics in trial.statistics)
+    return mean_evidence(candidate - reference).limits(LEVEL)
+
+
 METHODS: Mapping[str, Method] = {
     "percentile": lambda trial: interval(trial.estimate, trial.draws, LEVEL),
     "basic": lambda trial: interval(trial.estimate, trial.draws, LEVEL, "basic"),
@@ -74,6 +82,7 @@ METHODS: Mapping[str, Method] = {
     "delong": lambda trial: delong_harm_limits(*_scores(trial), LEVEL),
     "percentile, clusters": _clustered_percentile,
     "skewed mean, clusters": _clustered_mean,
+    "linear ratio": _linear_ratio,
     "slope": lambda trial: false_positive_harm(*_scores(trial)).limits(LEVEL),
 }
 BOOTSTRAP = ("percentile", "basic", "bca")
@@ -87,14 +96,22 @@ OFFERED: Mapping[str, tuple[str, ...]] = {
     "aurc": BOOTSTRAP,
     "worst_group_accuracy": (*BOOTSTRAP, "common worst"),
     "group_gap": (*BOOTSTRAP, "common pair"),
+    "relative_spurious_gap": BOOTSTRAP,
+    "added_vulnerability": BOOTSTRAP,
+    "mean_corruption_accuracy": (*BOOTSTRAP, "skewed mean"),
+    "mce_corruption": (*BOOTSTRAP, "linear ratio"),
+    "relative_mce": BOOTSTRAP,
     "auroc": (*BOOTSTRAP, "delong"),
     "fpr95": (*BOOTSTRAP, "slope"),
 }
 CLUSTERED = ("percentile", "skewed mean", "percentile, clusters", "skewed mean, clusters")
-RECOMMENDED: Mapping[str, str] = {metric: offered[-1] for metric, offered in OFFERED.items()} | {"aurc": "percentile"}
+_RESAMPLED = ("aurc", "relative_spurious_gap", "added_vulnerability", "relative_mce")
+RECOMMENDED: Mapping[str, str] = {metric: offered[-1] for metric, offered in OFFERED.items()} | dict.fromkeys(
+    _RESAMPLED, "percentile"
+)
 """The last one offered, unless said otherwise."""
 
 
 def offered(population: Population, metric: str) -> tuple[str, ...]:
     """The methods on trial for a metric in a population."""
-    return CLUSTERED if population.versions > 1 else OFFERED[metric]
+    return CLUSTERED if population.versions > 1 and not population.corrupted else OFFERED[metric]

@@ -122,7 +122,7 @@ def study(populations: Iterable[Population], plan: Plan) -> list[dict[str, Any]]
 def _at_size(
     population: Population, truths: dict[Figure, float], n: int, rng: np.random.Generator, plan: Plan
 ) -> list[dict[str, Any]]:
-    clustered = CLUSTERED if population.versions > 1 else ""
+    clustered = CLUSTERED if population.versions > 1 and not population.corrupted else ""
     tallies = [
         (figure, Tally(population.name, figure.name + clustered, method, n, truth))
         for figure, truth in truths.items()

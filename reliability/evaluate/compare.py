@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reliability.errors import DataError, UsageError
+from reliability.errors import DataError
+from reliability.evaluate.counted import COUNTED, counted
 from reliability.evaluate.details import details
+from reliability.evaluate.efficiency import COSTS, Costs, measured_cost
+from reliability.evaluate.group_inputs import GROUP_INPUTS
 from reliability.evaluate.inputs import INPUTS, Asked, Side
-from reliability.evaluate.limits import REPLICATES, Request, paired_limits
-from reliability.metrics import registry
+from reliability.evaluate.limits import REPLICATES
+from reliability.evaluate.measure import Settings, find_judgeable, judgeable, measured
+from reliability.quant.proof import Proof
 from reliability.types import Comparison, Embeddings, Task
 
 
 @dataclass(frozen=True)
 class Pair:
     """Both models on one task.
+
+    Attributes:
+        proof: Gives the candidate's coverage proof, which counted figures are read from.
+        costs: What running both models costs.
+        against: What the reference is, where it is not the FP32 model.
 
     Raises:
         DataError: The two sides do not hold the same pictures in the same order.
@@ -25,11 +35,15 @@ class Pair:
     task: Task
     reference: Side
     candidate: Side
+    proof: Callable[[], Proof] | None = None
+    costs: Costs | None = None
+    against: str = ""
 
     def __post_init__(self) -> None:
-        _check_same_pictures(self.task.name, self.reference.part, self.candidate.part)
-        if self.reference.familiar is not None and self.candidate.familiar is not None:
-            _check_same_pictures(self.task.name, self.reference.familiar, self.candidate.familiar)
+        for name in ("part", "familiar", "fit"):
+            first, second = getattr(self.reference, name), getattr(self.candidate, name)
+            if first is not None and second is not None:
+                _check_same_pictures(self.task.name, first, second)
 
     def harm(
         self, metric: str, score: str = "", *, level: float = 0.95, seed: int = 0, replicates: int = REPLICATES
@@ -37,7 +51,7 @@ class Pair:
         """How much worse the candidate is, with one-sided limits.
 
         Args:
-            metric: A registered metric.
+            metric: A registered metric, a counted figure, or a cost.
             score: A registered score, for metrics that tell unfamiliar pictures from familiar ones.
             level: Confidence of each one-sided limit.
             seed, replicates: Of the resampling, for metrics whose limits come from one.
@@ -46,26 +60,16 @@ class Pair:
             UsageError: The metric does not fit the task, or lacks its score.
             UndefinedMetricError: The metric has no value on these pictures.
         """
-        chosen = registry.get(metric)
-        if chosen.weighted is None or chosen.kind not in INPUTS:
-            raise UsageError(
-                where=f"metric {metric}", what="no interval can be given for this metric, so no bound can judge it",
-                got=f"a metric of kind {chosen.kind}", next=f"choose one of {', '.join(sorted(judgeable_metrics()))}",
-            )  # fmt: skip
+        if metric in COUNTED and self.proof is not None:
+            return counted(metric, score, self.proof(), level)
+        if metric in COSTS and self.costs is not None:
+            return measured_cost(metric, score, self.costs, level, seed, replicates)
+        chosen = find_judgeable(metric, INPUTS, "one task")
         inputs = INPUTS[chosen.kind](Asked(self.task, self.reference, self.candidate, score))
-        reference, candidate = chosen.weighted(*inputs.reference), chosen.weighted(*inputs.candidate)
-        found = paired_limits(Request(chosen, inputs, reference, candidate, level, seed, replicates))
-        return Comparison(
-            metric=metric,
-            score=score,
-            reference=found.reference,
-            candidate=found.candidate,
-            harm=found.harm,
-            n=sum(inputs.sizes),
-            seed=seed,
-            details=details(metric, self.task, self.reference.part, self.candidate.part),
-            method=found.method,
-        )
+        sides = self.reference.part, self.candidate.part
+        how = Settings(level, seed, replicates)
+        found = measured(chosen, score, inputs, lambda: details(metric, self.task, *sides), how)
+        return replace(found, method=f"{found.method}, against {self.against}") if self.against else found
 
 
 def _check_same_pictures(task: str, first: Embeddings, second: Embeddings) -> None:
@@ -83,5 +87,5 @@ def _check_same_pictures(task: str, first: Embeddings, second: Embeddings) -> No
 
 
 def judgeable_metrics() -> tuple[str, ...]:
-    """Names of the metrics that a bound can judge: those with an interval on an embedded task."""
-    return tuple(m.name for m in registry.all_metrics() if m.weighted is not None and m.kind in INPUTS)
+    """What a bound can judge: metrics with an interval on a task or a group of tasks, counted figures, and costs."""
+    return (*judgeable({*INPUTS, *GROUP_INPUTS}), *COUNTED, *COSTS)

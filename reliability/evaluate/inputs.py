@@ -10,20 +10,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reliability.errors import UsageError
+from reliability.errors import DataError, UsageError
 from reliability.metrics.answers import read_answers
 from reliability.metrics.kinds import Kind
 from reliability.metrics.scores import get_score
-from reliability.metrics.scores.evidence import Evidence
+from reliability.metrics.scores.evidence import Evidence, Training
 from reliability.types import F64, Embeddings, Strings, Task
 
 
 @dataclass(frozen=True)
 class Side:
-    """One model on a task: the task's pictures and, for OOD tasks, the familiar ones."""
+    """One model on a task.
+
+    Attributes:
+        part: The task's pictures.
+        familiar: For OOD tasks, the pictures to tell them from.
+        fit: Familiar pictures that are not evaluated, for scores that are fitted.
+    """
 
     part: Embeddings
     familiar: Embeddings | None = None
+    fit: Embeddings | None = None
 
 
 @dataclass(frozen=True)
@@ -53,18 +60,28 @@ class Asked:
             )  # fmt: skip
         return self.parts
 
-    def scored(self, embeddings: Embeddings) -> F64:
-        """The named score of each picture.
+    def scorer(self, side: Side) -> Callable[[Embeddings], F64]:
+        """The named score, fitted on the side's own pictures for that where it needs to be.
 
         Raises:
-            UsageError: No score was named, or it needs more than embeddings hold.
+            UsageError: No score was named, it needs more than embeddings hold, or it must be
+                fitted and there is nothing to fit it on.
         """
         if not self.score:
             raise UsageError(
                 where=f"task {self.task.name}", what="this metric is about a score of each picture",
                 got="no score", next='name one in the bound, such as score = "mcm"',
             )  # fmt: skip
-        return get_score(self.score).fn(Evidence.of(embeddings))
+        score = get_score(self.score)
+        if "training" not in score.needs:
+            return lambda embeddings: score.fn(Evidence.of(embeddings))
+        if side.fit is None:
+            raise UsageError(
+                where=f"task {self.task.name}", what=f"score {self.score} is fitted on familiar pictures first",
+                got="data without a train split", next="put one beside the evaluated split, or judge another score",
+            )  # fmt: skip
+        fitted = score.fit(Training.of(side.fit))
+        return lambda embeddings: fitted(Evidence.of(embeddings))
 
 
 @dataclass(frozen=True)
@@ -136,15 +153,15 @@ def _separation(asked: Asked) -> Inputs:
             where=f"task {asked.task.name}", what="telling unfamiliar pictures apart needs an ood/* task",
             got=asked.task.name, next='apply the bound to tasks "ood/*"',
         )  # fmt: skip
-    columns = [
-        tuple(asked.scored(part) for part in (side.familiar, side.part) if part is not None)
-        for side in (asked.reference, asked.candidate)
-    ]
+    columns = []
+    for side in (asked.reference, asked.candidate):
+        scorer = asked.scorer(side)
+        columns.append(tuple(scorer(part) for part in (side.familiar, side.part) if part is not None))
     return Inputs(columns[0], columns[1], tuple(len(column) for column in columns[0]))
 
 
 def _paired_scores(asked: Asked) -> Inputs:
-    first, second = (asked.scored(part) for part in asked.parts)
+    first, second = (asked.scorer(side)(side.part) for side in (asked.reference, asked.candidate))
     return Inputs((first, first), (first, second), (len(first),))
 
 
@@ -158,6 +175,42 @@ def _paired_features(asked: Asked) -> Inputs:
     return Inputs((first.image, first.image), (first.image, second.image), (len(first.ids),))
 
 
+def _directions(asked: Asked) -> Inputs:
+    first, second = asked.without_score()
+    sides = [(part.image, part.labels, part.text) for part in (first, second)]
+    return Inputs(sides[0], sides[1], (len(first.ids),))
+
+
+def _retrieval(asked: Asked) -> Inputs:
+    first, second = asked.without_score()
+    matches = _match_matrix(asked.task, first)
+    columns = [(part.image, np.arange(len(part.ids)), part.text, matches) for part in (first, second)]
+    return Inputs(columns[0], columns[1], (len(first.ids),))
+
+
+def _match_matrix(task: Task, part: Embeddings) -> NDArray[np.bool_]:
+    """[T, N] which prompts are true of which pictures.
+
+    Raises:
+        UsageError: The task has no matches.
+        DataError: It has them for another number of pictures.
+    """
+    if not task.matches:
+        raise UsageError(
+            where=f"task {task.name}", what="retrieval needs to know which texts are true of a picture",
+            got="no matches", next='apply the bound to tasks "retrieval/*"',
+        )  # fmt: skip
+    if len(task.matches) != len(part.ids):
+        raise DataError(
+            where=f"task {task.name}", what="there must be one entry of matches for each picture",
+            got=f"{len(task.matches)} for {len(part.ids)} pictures", next="make the task of the source that it shows",
+        )  # fmt: skip
+    matrix = np.zeros((len(part.text), len(part.ids)), dtype=bool)
+    for picture, rows in enumerate(task.matches):
+        matrix[list(rows), picture] = True
+    return matrix
+
+
 INPUTS: Mapping[Kind, Callable[[Asked], Inputs]] = {
     "classification": _classification,
     "fitted": _fitted,
@@ -169,5 +222,7 @@ INPUTS: Mapping[Kind, Callable[[Asked], Inputs]] = {
     "paired_scores": _paired_scores,
     "features": _features,
     "paired_features": _paired_features,
+    "directions": _directions,
+    "retrieval": _retrieval,
 }
-"""Kind of metric to its arguments; metrics of other kinds need more than one task's embeddings."""
+"""Kind of metric to its arguments, for metrics about one task."""

@@ -22,6 +22,7 @@ from reliability.stats.group_limits import group_gap_harm_limits, worst_group_ha
 from reliability.stats.limits import interval
 from reliability.stats.means import mean_evidence
 from reliability.stats.proportions import paired_counts, wilson_limits
+from reliability.stats.ratios import linear_mean_ratio
 from reliability.stats.tango import tango_limits
 from reliability.types import F64, Interval
 
@@ -94,10 +95,33 @@ def _proportions(request: Request) -> Limits:
 
 def _means(request: Request) -> Limits:
     first, second = (_statistics(prepared)[:, 0] for prepared in (request.reference, request.candidate))
+    return _mean_limits(request, first, second, "limits of a mean, skewness corrected")
+
+
+def _mean_limits(request: Request, first: F64, second: F64, method: str) -> Limits:
     reference, candidate, harm = (
         mean_evidence(values).limits(request.level) for values in (first, second, request.metric.harm(first, second))
     )
-    return Limits(reference, candidate, harm, "limits of a mean, skewness corrected")
+    return Limits(reference, candidate, harm, method)
+
+
+def _ratios(request: Request) -> Limits:
+    """A mean of ratios of means: the numerators' columns stand before the denominators'."""
+    first, second = (
+        linear_mean_ratio(*np.hsplit(_statistics(prepared), 2)) for prepared in (request.reference, request.candidate)
+    )
+    return _mean_limits(request, first, second, "limits of a linearised ratio, skewness corrected")
+
+
+def _recall(request: Request) -> Limits:
+    """Found or not found where every picture asks once and nothing ties; else shares of what it asks."""
+    marks = [_statistics(prepared) for prepared in (request.reference, request.candidate)]
+    if all(columns.shape[1] == 2 for columns in marks):
+        if any((columns[:, 1] != 1).any() for columns in marks):
+            return _ratios(request)
+        marks = [columns[:, :1] for columns in marks]
+    binary = all(np.isin(columns, (0.0, 1.0)).all() for columns in marks)
+    return (_proportions if binary else _means)(request)
 
 
 def _absolute_sums(request: Request) -> Limits:
@@ -144,12 +168,18 @@ def _groups(limits: Callable[..., Interval]) -> Callable[[Request], Limits]:
 METHODS: Mapping[str, Callable[[Request], Limits]] = {
     "top1": _proportions,
     "top5": _proportions,
+    "top1_first_8_directions": _proportions,
+    "top1_beyond_64_directions": _proportions,
     "flip_rate": _proportions,
     "negative_flip_rate": _proportions,
     "nll": _means,
     "brier": _means,
     "signed_ece": _means,
     "ece": _absolute_sums,
+    "mean_corruption_accuracy": _means,
+    "mce_corruption": _ratios,
+    "mce_corruption_alexnet": _means,
+    **{f"{way}_recall_at_{k}": _recall for way in ("image_to_text", "text_to_image") for k in (1, 5, 10)},
     "auroc": _delong,
     "fpr95": _cutoff_rate,
     "worst_group_accuracy": _groups(worst_group_harm_limits),

@@ -1,4 +1,4 @@
-"""From an interval to an outcome, and from evidence to a p-value: what the six relations mean."""
+"""From an interval to an outcome, and from evidence to a p-value: what the relations mean."""
 
 from __future__ import annotations
 
@@ -43,9 +43,10 @@ def relation_region(relation: Relation, margin: float) -> Region:
     """The region of a relation.
 
     Args:
-        relation: One of the six.
-        margin: In the metric's unit. The most harm allowed, or for ``at_least`` and
-            ``at_most`` the value itself; ``improves`` and ``differs`` do not use it.
+        relation: One of the eight.
+        margin: In the metric's unit. The most harm allowed (for ``not_better``
+            the most gain), or for ``at_least`` and ``at_most`` the value itself; ``improves``,
+            ``worsens`` and ``differs`` do not use it.
 
     Raises:
         UsageError: An unknown relation, or ``equivalent`` with a negative margin.
@@ -59,6 +60,8 @@ def relation_region(relation: Relation, margin: float) -> Region:
         "at_least": Region(margin, math.inf),
         "at_most": Region(-math.inf, margin),
         "differs": Region(0.0, 0.0, inverted=True),
+        "not_better": Region(-margin, math.inf),
+        "worsens": Region(0.0, math.inf, open=True),
     }
     if relation not in regions:
         close = difflib.get_close_matches(relation, regions, n=1) or sorted(regions)
@@ -87,10 +90,12 @@ def relation_outcome(relation: Relation, interval: Interval, margin: float) -> O
     at_least       lower >= margin         upper < margin
     at_most        upper <= margin         lower > margin
     differs        0 outside the interval  the interval is the point 0
+    not_better     lower >= -margin        upper < -margin
+    worsens        lower > 0               upper <= 0
     ============== ======================= ============================
 
     Args:
-        relation: One of the six; ``at_least`` and ``at_most`` judge the candidate alone.
+        relation: One of the eight; ``at_least`` and ``at_most`` judge the candidate alone.
         interval: Of harm (positive = worse), or of the candidate's metric.
         margin: See :func:`relation_region`.
 
@@ -145,10 +150,12 @@ def relation_p_value(relation: Relation, evidence: Evidence, margin: float) -> f
     at_least       value < margin            one-sided
     at_most        value > margin            one-sided
     differs        harm = 0                  two-sided, twice the smaller p-value
+    not_better     harm < -margin            one-sided
+    worsens        harm <= 0                 one-sided
     ============== ========================= ===================================
 
     Args:
-        relation: One of the six.
+        relation: One of the eight.
         evidence: Of harm (positive = worse), or of the candidate's metric for ``at_least``
             and ``at_most``: ``NormalEvidence``, ``BootstrapEvidence`` or ``TangoEvidence``.
         margin: See :func:`relation_region`.

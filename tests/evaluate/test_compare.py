@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from reliability.errors import DataError, UndefinedMetricError, UsageError
-from reliability.evaluate.compare import Pair, judgeable_metrics
-from reliability.evaluate.inputs import Side, fitting_half
+from reliability.evaluate.compare import Pair
+from reliability.evaluate.inputs import INPUTS, Side, fitting_half
+from reliability.evaluate.measure import judgeable
 from reliability.metrics.registry import Metric, get
 from reliability.types import Embeddings, Part, PromptSet, Task
 
 CLASSES = 7
-JUDGED = [get(name) for name in judgeable_metrics()]
+JUDGED = [get(name) for name in judgeable(INPUTS)]
 SCORED = ("separation", "paired_scores")
 TASK = Task(
     "ood/near",
@@ -51,8 +52,29 @@ def closed(reference: Embeddings, candidate: Embeddings) -> Pair:
     return Pair(replace(TASK, familiar=None), Side(reference), Side(candidate))
 
 
+def captioned(reference: Embeddings, candidate: Embeddings) -> Pair:
+    """A pair on a task of 30 captions, each true of every picture of the class it was drawn for."""
+    classes = np.arange(30) % CLASSES
+    text = np.eye(CLASSES)[classes] + np.random.default_rng(5).normal(0, 0.3, (30, CLASSES))
+    matches = tuple(tuple(np.flatnonzero(classes == label).tolist()) for label in reference.labels)
+    task = Task("retrieval/captions", Part("id"), PromptSet(tuple(map(str, range(30))), ("{c}",)), matches=matches)
+    return Pair(task, *(Side(replace(part, text=text.astype(np.float32))) for part in (reference, candidate)))
+
+
+def wide(embeddings: Embeddings) -> Embeddings:
+    """The same angles but for some noise, among more than 64 directions."""
+    rng = np.random.default_rng(6)
+    basis = np.linalg.qr(rng.normal(size=(80, CLASSES)))[0].T
+    image = embeddings.image @ basis + rng.normal(0, 0.1, (len(embeddings.ids), 80))
+    return replace(embeddings, image=image.astype(np.float32), text=(embeddings.text @ basis).astype(np.float32))
+
+
 def for_metric(metric: Metric, candidate: Callable[[Embeddings], Embeddings]) -> tuple[Pair, str]:
     """A pair that the metric can judge, with the score it needs."""
+    if metric.kind == "retrieval":
+        return captioned(FAMILIAR, candidate(FAMILIAR)), ""
+    if metric.kind == "directions":
+        return closed(wide(FAMILIAR), wide(candidate(FAMILIAR))), ""
     if metric.kind != "separation":
         return closed(FAMILIAR, candidate(FAMILIAR)), "mcm" if metric.kind in SCORED else ""
     return Pair(TASK, Side(UNFAMILIAR, FAMILIAR), Side(candidate(UNFAMILIAR), candidate(FAMILIAR))), "mcm"
@@ -86,8 +108,11 @@ def test_harm_has_the_sign_of_the_metrics_direction(metric: Metric) -> None:
     pair, score = for_metric(metric, blurred)
     found = pair.harm(metric.name, score, replicates=FEW)
     change = found.candidate.estimate - found.reference.estimate
-    # Distinct scores stay so, coverage is what conformal prediction holds fast, and the right class stays among five.
-    assert change != 0 or metric.name in ("tie_rate", "conformal_coverage_aps", "conformal_coverage_lac", "top5")
+    # Distinct scores stay so, coverage is what conformal prediction holds fast, the right class stays among five,
+    # and of ten pictures that a caption finds one is of its class.
+    assert change != 0 or metric.name in (
+        "tie_rate", "conformal_coverage_aps", "conformal_coverage_lac", "top5", "text_to_image_recall_at_10",
+    )  # fmt: skip
     assert found.harm.estimate == pytest.approx(-change if metric.direction == "higher" else change, rel=1e-9)
 
 

@@ -156,8 +156,8 @@ def test_a_picture_without_a_finite_feature_is_named_and_nothing_is_kept(
         values = torch.from_numpy(np.array(picture)).permute(2, 0, 1).float()
         return values / values.max()
 
-    load = candidates.load_model
-    monkeypatch.setattr(candidates, "load_model", lambda spec: replace(load(spec), preprocess=to_its_own_maximum))
+    load = candidates.load_reference
+    monkeypatch.setattr(candidates, "load_reference", lambda spec: replace(load(spec), preprocess=to_its_own_maximum))
     data.sources["pictures"].images[7][:] = 0
     with pytest.raises(ModelError, match=r"(?s)not finite.*pictures, pictures/bild-ü-07\n.*1 of 24 rows"):
         engine.pair(tiny, FP32, data.task("id"))
@@ -215,7 +215,7 @@ def test_a_reference_that_cannot_be_loaded_is_tried_once(
         tried.append(spec)
         raise ModelError(where=spec.name, what="the published weights could not be fetched", next="fetch them")
 
-    monkeypatch.setattr(candidates, "load_model", unreachable)
+    monkeypatch.setattr(candidates, "load_reference", unreachable)
     for _ in range(3):
         with pytest.raises(ModelError, match="could not be fetched"):
             engine.pair(tiny, FP32, data.task("id"))

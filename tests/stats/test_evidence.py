@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,9 +15,9 @@ from reliability.stats.evidence import BootstrapEvidence, NormalEvidence
 from reliability.stats.noninferiority import relation_outcome, relation_p_value
 from reliability.stats.proportions import PairedCounts
 from reliability.stats.tango import TangoEvidence, tango_limits
-from reliability.types import Interval
+from reliability.types import Interval, Relation
 
-RELATIONS = ["not_worse", "improves", "equivalent", "at_least", "at_most", "differs"]
+RELATIONS = list(get_args(Relation))
 
 
 def test_p_values_of_every_relation_by_hand():
@@ -28,7 +29,10 @@ def test_p_values_of_every_relation_by_hand():
         "at_least": ndtr(1.5),
         "at_most": ndtr(-1.5),
         "differs": 2 * ndtr(-1.0),
+        "not_better": ndtr(-3.5),
+        "worsens": ndtr(-1.0),
     }
+    assert list(expected) == RELATIONS
     for relation, p in expected.items():
         assert relation_p_value(relation, evidence, 0.01) == pytest.approx(p, rel=1e-12)
 
