@@ -6,7 +6,11 @@ STAMP  := $(VENV)/.installed
 WORKERS ?= 2
 ARGS   ?=
 
-.PHONY: gate gate-photos test oracles lint bench zoo clean
+# Simulations of quantization that ours is compared with, in speed and in codes.
+SIMULATIONS := torchao==0.18.0 optimum-quanto==0.2.7 brevitas==0.13.4 dependencies==2.0.1 unfoldNd==0.2.3 einops==0.8.2
+SIMULATED := .cache/oracles/.simulations
+
+.PHONY: gate gate-photos study test oracles lint bench zoo clean
 
 gate: $(STAMP)          ## judge the embedded models: make gate ARGS="--recipes w4a4-minmax"
 	$(BIN)/pytest suites -n $(WORKERS) $(ARGS)
@@ -14,6 +18,9 @@ gate: $(STAMP)          ## judge the embedded models: make gate ARGS="--recipes 
 gate-photos: $(STAMP)   ## the same on photographs: make gate-photos DATA=webdataset:DIR
 	$(BIN)/pytest suites -n $(WORKERS) --reference zoo:photos \
 	  --data $(or $(DATA),torchvision:CIFAR10) --thresholds thresholds/photos.toml $(ARGS)
+
+study: $(STAMP)         ## the seed study's claims on the embedded models: reports/study/report.md
+	$(BIN)/reliability study $(ARGS)
 
 test: $(STAMP)          ## unit, plugin and fault tests
 	$(BIN)/pytest tests reliability --doctest-modules -n $(WORKERS) $(ARGS)
@@ -24,7 +31,7 @@ lint: $(STAMP)          ## style, types, and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP)         ## time and memory of the gate, cold and warm, and of its parts
+bench: $(STAMP) $(SIMULATED)  ## time and memory of the gate, cold and warm, and of its parts
 	$(BIN)/python -m benchmarks $(ARGS)
 
 # Checked against, never needed: their own dependencies would triple the environment.
@@ -32,10 +39,14 @@ ORACLES := netcal==1.4.0 pytorch-ood==0.4.0 torch-uncertainty==0.13.0 lightning=
   einops==0.8.2 seaborn==0.13.2 pandas==3.1.1 imagecorruptions==1.1.2 opencv-python-headless==5.0.0.93 scikit-image==0.26.0 lazy-loader==0.6 \
   imageio==2.38.1 tifffile==2026.3.3
 
-oracles: $(STAMP)       ## metrics and corruptions against other libraries that are too heavy for the test extra
+oracles: $(STAMP) $(SIMULATED)  ## metrics, corruptions and codes against other libraries that are too heavy for the test extra
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .cache/oracles $(ORACLES)
-	PYTHONPATH=.cache/oracles $(BIN)/pytest tests/metrics tests/data -n $(WORKERS) \
-	  -k "other_libraries or against_pytorch_ood or corruptions_published" $(ARGS)
+	PYTHONPATH=.cache/oracles $(BIN)/pytest tests/metrics tests/data tests/quant -n $(WORKERS) \
+	  -k "other_libraries or against_pytorch_ood or corruptions_published or elsewhere" $(ARGS)
+
+$(SIMULATED): Makefile | $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .cache/oracles $(SIMULATIONS)
+	touch $@
 
 zoo: $(STAMP)           ## train the embedded models, resuming from .cache/zoo: make zoo ARGS="scenes-clean"
 	$(BIN)/python -m training $(ARGS)
@@ -43,7 +54,7 @@ zoo: $(STAMP)           ## train the embedded models, resuming from .cache/zoo: 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,parquet]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
 clean:

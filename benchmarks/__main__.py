@@ -6,12 +6,23 @@ import argparse
 
 from tabulate import tabulate
 
+from benchmarks.backends import backend_rows
 from benchmarks.corruptions import corruption_rows
+from benchmarks.data import data_rows
 from benchmarks.gate import gate_rows
 from benchmarks.metrics import metric_rows
 from benchmarks.parts import part_rows
+from benchmarks.quantization import quantization_rows
 
-SECTIONS = {"gate": gate_rows, "parts": part_rows, "metrics": metric_rows, "corruptions": corruption_rows}
+SECTIONS = {
+    "gate": gate_rows,
+    "parts": part_rows,
+    "metrics": metric_rows,
+    "corruptions": corruption_rows,
+    "data": data_rows,
+    "quantization": quantization_rows,
+    "backends": backend_rows,
+}
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Time and memory of the large sweep: ``python -m benchmarks.scale``. The first run fills the cache and is told apart."""
+"""Time and memory of the large sweep: ``python -m benchmarks.scale``. Filling the cache is told apart."""
 
 from __future__ import annotations
 

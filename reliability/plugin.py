@@ -17,6 +17,7 @@ from reliability.claims.judge import Verdict, judge
 from reliability.claims.records import case_record, error_record
 from reliability.errors import ReliabilityError, UsageError
 from reliability.evaluate.compare import Pair
+from reliability.evaluate.group import GroupPair
 from reliability.session import GateSession, Options, RunLog
 from reliability.types import Comparison
 
@@ -45,6 +46,25 @@ _OPTIONS = (
         "weights for --reference open_clip:ARCH: safetensors, or a torch file that loads with weights_only",
         type=Path,
         metavar="FILE",
+    ),
+    _option(
+        "--candidate",
+        "a model of your own to judge against the reference, [NAME=]saved:DIR, onnx:DIR, pt2:FILE, hf:DIR and "
+        "others: see reliability list models; may be repeated; without --recipes only these are judged",
+        action="append",
+        metavar="MODEL",
+    ),
+    _option(
+        "--embeddings",
+        "features computed elsewhere to judge against the reference, [NAME=]DIR; may be repeated",
+        action="append",
+        metavar="DIR",
+    ),
+    _option(
+        "--untrusted",
+        "refuse models that run code of their own (python:, pt2:)",
+        action="store_true",
+        default=False,
     ),
     _option(
         "--recipes",
@@ -104,6 +124,9 @@ def _read_options(config: pytest.Config) -> Options:
     return Options(
         references=tuple(values["--reference"] or ()),
         checkpoint=values["--checkpoint"],
+        candidates=tuple(values["--candidate"] or ()),
+        embeddings=tuple(values["--embeddings"] or ()),
+        untrusted=values["--untrusted"],
         recipes=values["--recipes"],
         recipe_file=values["--recipe-file"],
         data=values["--data"],
@@ -220,7 +243,7 @@ class CasePair:
         verdict: Set by :meth:`judge`.
     """
 
-    def __init__(self, case: Case, pair: Pair) -> None:
+    def __init__(self, case: Case, pair: Pair | GroupPair) -> None:
         self.case, self.pair = case, pair
         self.comparison: Comparison | None = None
         self.verdict: Verdict | None = None
@@ -238,12 +261,15 @@ class CasePair:
 
 
 @pytest.fixture
-def compare(request: pytest.FixtureRequest) -> Callable[[Case], CasePair]:
-    """``compare(case)`` gives both models on the case's task, from the cache or computed."""
+def compare(request: pytest.FixtureRequest) -> Callable[..., CasePair]:
+    """``compare(case)`` gives both models on the case's task, from the cache or computed.
 
-    def _compare(case: Case) -> CasePair:
+    With ``against_simulation=True`` a candidate on kernels is held against its own simulation.
+    """
+
+    def _compare(case: Case, *, against_simulation: bool = False) -> CasePair:
         session = _session(request.config)
-        made = CasePair(case, session.pair(case))
+        made = CasePair(case, session.pair(case, against_simulation=against_simulation))
         request.node.stash[_CASE_PAIR] = made
         return made
 

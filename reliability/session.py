@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,16 +22,20 @@ from reliability.claims.records import RunRecord
 from reliability.data.registry import DataSet, open_data
 from reliability.errors import ThresholdError, UsageError
 from reliability.evaluate.cache import Cache
+from reliability.evaluate.candidate import Candidate
 from reliability.evaluate.code_version import code_version
 from reliability.evaluate.compare import Pair, judgeable_metrics
 from reliability.evaluate.engine import Engine
+from reliability.evaluate.group import GroupPair
 from reliability.evaluate.limits import REPLICATES
 from reliability.metrics.scores import EMBEDDED, SCORES
-from reliability.models.spec import ModelSpec, parse_model
-from reliability.quant.recipe import FP32, Recipe
+from reliability.models.spec import ModelSpec, OwnCandidate, parse_candidate, parse_model
+from reliability.quant.backends.registry import require_available
+from reliability.quant.recipe import FP32
 from reliability.quant.recipe_file import load_recipes
 from reliability.report.markdown import write_report
 from reliability.report.terminal import summary_lines
+from reliability.types import TaskGroup
 from reliability.versions import installed
 
 DEFAULT_REFERENCE = "zoo:scenes-clean"
@@ -44,12 +49,18 @@ class Options:
 
     Attributes:
         root: The folder that default paths are relative to.
+        candidates, embeddings: Models of the user's own, and folders of features, each with
+            ``NAME=`` before it where it is to have another name.
+        untrusted: Whether models that run code of their own are refused.
         worker: The xdist worker's id, empty in the controller or without workers.
     """
 
     root: Path
     references: tuple[str, ...] = ()
     checkpoint: Path | None = None
+    candidates: tuple[str, ...] = ()
+    embeddings: tuple[str, ...] = ()
+    untrusted: bool = False
     recipes: str | None = None
     recipe_file: Path | None = None
     data: str = "scenes"
@@ -91,7 +102,7 @@ class GateSession:
     default_run: bool
     claims: set[str] = field(default_factory=set)
     _floors_checked: set[str] = field(default_factory=set)
-    _last: tuple[tuple[ModelSpec, Recipe, str], Pair] | None = None
+    _last: tuple[tuple[ModelSpec, Candidate, str, bool, bool], Pair | GroupPair] | None = None
 
     @classmethod
     def open(cls, options: Options) -> GateSession:
@@ -100,21 +111,27 @@ class GateSession:
         Raises:
             ReliabilityError: An option, the threshold file or the data is at fault.
         """
-        scores = [score.name for score in SCORES.values() if score.needs <= EMBEDDED]
+        scores = [score.name for score in SCORES.values() if score.needs <= EMBEDDED | {"training"}]
         known = {"metric": judgeable_metrics(), "score": scores}
         thresholds = load_thresholds(_short(options.thresholds or options.root / DEFAULT_THRESHOLDS), known)
         data = open_data(options.data, options.data_root, options.limit, options.prompts, options.skip_unreadable)
-        models = tuple(parse_model(text, options.checkpoint) for text in options.references or (DEFAULT_REFERENCE,))
-        _check_distinct(models)
-        wanted = options.recipes.split(",") if options.recipes else thresholds.recipes
+        models = tuple(
+            parse_model(text, options.checkpoint, untrusted=options.untrusted)
+            for text in options.references or (DEFAULT_REFERENCE,)
+        )
+        brought = _brought(options)
+        wanted = options.recipes.split(",") if options.recipes else () if brought else thresholds.recipes
         own = load_recipes(options.recipe_file) if options.recipe_file else {}
         recipes = choose_recipes([name.strip() for name in wanted if name.strip()], thresholds.recipes, own)
-        if not recipes:
+        require_available(recipes, options.device)
+        if not recipes and not brought:
             raise UsageError(
                 where=thresholds.path, what="the run has no recipe", got=repr(options.recipes),
                 next="list recipes under [run] in the threshold file, or name them with --recipes",
             )  # fmt: skip
-        plan = Plan(thresholds, models, recipes, data.tasks)
+        _check_distinct("--reference", models)
+        _check_distinct("--candidate", (*recipes, *brought))
+        plan = Plan(thresholds, models, (*recipes, *brought), data.tasks)
         return cls(options, thresholds, plan, data, _device(options), _is_default(options, data))
 
     @cached_property
@@ -127,14 +144,37 @@ class GateSession:
         threadpool_limits(self.options.threads)
         return Engine(Cache(self.options.cache_folder), self.data, self.device, self.options.threads)
 
-    def pair(self, case: Case) -> Pair:
-        """Both models on a case's task, once the reference is known to be worth comparing with."""
+    def pair(self, case: Case, *, against_simulation: bool = False) -> Pair | GroupPair:
+        """Both models on a case's task or group of tasks, once the reference is known to be worth comparing with.
+
+        Args:
+            against_simulation: Whether a candidate on kernels is held against the same recipe
+                in simulation, and not against the FP32 model.
+
+        Raises:
+            UsageError: There is no such simulation, or the case is about a group of tasks.
+        """
         self._check_floors(case.model)
-        asked = (case.model, case.recipe, case.task.name)
+        fit = case.bound.score in SCORES and "training" in SCORES[case.bound.score].needs
+        asked = (case.model, case.recipe, case.task.name, fit, against_simulation)
         # Cases are ordered so that those of one task follow one another.
         if self._last is None or self._last[0] != asked:
-            self._last = (asked, self.engine.pair(case.model, case.recipe, case.task))
+            self._last = (asked, self._simulated(case) if against_simulation else self._compared(case, fit))
         return self._last[1]
+
+    def _simulated(self, case: Case) -> Pair:
+        recipe, task = case.recipe, case.task
+        if isinstance(recipe, OwnCandidate) or not recipe.backend or isinstance(task, TaskGroup):
+            raise UsageError(
+                where=case.name, what="only recipes on kernels are held against their simulation, one task at a time",
+                got=f"recipe {recipe.name}, task {task.name}", next='apply the bound to recipes "*@*" and plain tasks',
+            )  # fmt: skip
+        return self.engine.pair(case.model, recipe, task, against=recipe.simulated)
+
+    def _compared(self, case: Case, fit: bool) -> Pair | GroupPair:
+        if isinstance(case.task, TaskGroup):
+            return self.engine.group_pair(case.model, case.recipe, case.task)
+        return self.engine.pair(case.model, case.recipe, case.task, fit=fit)
 
     def check_complete(self) -> None:
         """Every recipe is judged by something; on a default run every bound meets a case.
@@ -161,6 +201,12 @@ class GateSession:
             check_floor(floor, comparison.reference.estimate, comparison.n)
         self._floors_checked.add(model.name)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a report must say about the data, and about where the features of own candidates come from."""
+        own = [candidate for candidate in self.plan.recipes if isinstance(candidate, OwnCandidate)]
+        return (*self.data.notes, *(one.note(model.text) for one in own for model in self.plan.models))
+
     def describe(self) -> dict[str, Any]:
         """Settings of the run, for its record."""
         return {
@@ -185,17 +231,32 @@ def _short(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _check_distinct(models: tuple[ModelSpec, ...]) -> None:
+def _brought(options: Options) -> tuple[OwnCandidate, ...]:
+    """The user's own candidates: models, and features computed elsewhere."""
+    models = [parse_candidate(text, untrusted=options.untrusted) for text in options.candidates]
+    texts = [_as_embeddings(text) for text in options.embeddings]
+    return (*models, *(parse_candidate(text, option="--embeddings") for text in texts))
+
+
+def _as_embeddings(text: str) -> str:
+    """``[NAME=]DIR`` in the words of ``--candidate``."""
+    name, equals, folder = text.partition("=")
+    return f"{name}=embeddings:{folder}" if equals else f"embeddings:{text}"
+
+
+def _check_distinct(option: str, models: Sequence[ModelSpec | Candidate]) -> None:
     names = [model.name for model in models]
     if len(set(names)) < len(names):
         raise UsageError(
-            where="--reference", what="a model is named twice", got=", ".join(names), next="name each model once"
-        )
+            where=option, what="a model is named twice", got=", ".join(names),
+            next="name each model once; a candidate's name can be given: NAME=saved:DIR",
+        )  # fmt: skip
 
 
 def _is_default(options: Options, data: DataSet) -> bool:
     """Whether every bound should meet something: nothing was chosen by hand, and no set is missing."""
-    return options.recipes is None and not data.missing
+    chosen = options.recipes is not None or options.candidates or options.embeddings
+    return not chosen and not data.missing
 
 
 def _device(options: Options) -> str:
@@ -261,7 +322,7 @@ class RunLog:
             problems.append(f"{len(missing)} of {len(planned)} cases were not judged, such as {missing[0]}")
         described = session.describe() | {"seconds": round(time.time() - self.started, 1)}
         self.run = RunRecord(
-            run=described, notes=session.data.notes, cases=self.records, complete=not problems, problems=problems
+            run=described, notes=session.notes, cases=self.records, complete=not problems, problems=problems
         )
         write_report(self.folder, self.run)
 

@@ -17,7 +17,7 @@ U8 = NDArray[np.uint8]
 Strings = NDArray[np.str_]
 
 Direction = Literal["higher", "lower", "neither"]
-Relation = Literal["not_worse", "improves", "equivalent", "at_least", "at_most", "differs"]
+Relation = Literal["not_worse", "improves", "equivalent", "at_least", "at_most", "differs", "not_better", "worsens"]
 Outcome = Literal["holds", "broken", "inconclusive"]
 
 
@@ -94,12 +94,17 @@ class Task:
 
     Attributes:
         name: ``id``, ``ood/near``, ``ood/far``, ``shift/<name>``,
-            ``noise/<corruption>/<severity>`` or ``spurious/<name>``.
+            ``noise/<corruption>/<severity>``, ``spurious/<name>`` or ``retrieval/<name>``.
         part: The pictures it is about.
         prompts: The zero-shot head.
         familiar: For ``ood/*``: the in-distribution pictures to tell them from.
         group_names: For ``spurious/*``: names of the groups 0, 1, ...
         card: One sentence on what the set stands for.
+        fit: Familiar pictures that no task evaluates, for scores that are fitted; None
+            where there are none.
+        matches: For ``retrieval/*`` whose ``prompts`` are the texts: for each picture of ``part``,
+            in its order, the rows of ``prompts.class_names`` that are true of it, at least one.
+            A text may be true of several pictures.
     """
 
     name: str
@@ -108,11 +113,29 @@ class Task:
     familiar: Part | None = None
     group_names: tuple[str, ...] = ()
     card: str = ""
+    fit: Part | None = None
+    matches: tuple[tuple[int, ...], ...] = ()
 
     @property
     def role(self) -> str:
         """The name up to the first slash."""
         return self.name.partition("/")[0]
+
+
+@dataclass(frozen=True)
+class TaskGroup:
+    """Several tasks of the same pictures, judged together.
+
+    Attributes:
+        name: As the threshold file calls it.
+        tasks: Such as the same pictures under several corruptions, in the data set's order.
+        clean: The task that shows these pictures, and perhaps more, as they are; None
+            where nothing that is judged asks for it.
+    """
+
+    name: str
+    tasks: tuple[Task, ...]
+    clean: Task | None = None
 
 
 @dataclass(frozen=True)

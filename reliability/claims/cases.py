@@ -109,10 +109,11 @@ class Plan:
         """Cases of one claim, grouped by model and recipe so that candidates are loaded once.
 
         Conventions:
-            Claims of a change for the better or the worse are searched for the ones that
-            hold, so they are corrected together: with K of them in the run, each is judged at level 1 - (1 - level) / K.
-            That is the first step of Holm's procedure, taken for all, because a case is judged
-            before the p-values of the others exist; it never errs more often than Holm's.
+            Claims of a change for the better or the worse are searched for the ones that hold, so
+            they are corrected together: with K of them in the run, each is judged at level
+            1 - (1 - level) / K. That is the first step of Holm's procedure, taken for all, because a
+            case is judged before the p-values of the others exist; it never errs more often than
+            Holm's.
         """
         found = self._found(claim)
         self.used.update(case.bound for case in found)

@@ -50,3 +50,16 @@ def test_real_pictures_are_resampled_and_their_own_figures_are_the_truth(photogr
     assert tango["upper"] >= 0.8
     assert tango["passes"] + tango["upper"] == pytest.approx(1.0)
     assert {row["metric"] for row in rows} == {"top1", "auroc (mcm)", "auroc (msp)"}
+
+
+def test_corruptions_of_a_picture_are_drawn_with_it(tmp_path):
+    out = tmp_path / "coverage.json"
+    study("--quick", "--sims", 5, "--sizes", 200, "--metrics", "mce_corruption", "--out", out)
+    rows = json.loads(out.read_text())["rows"]
+    assert {row["method"] for row in rows} == {"percentile", "basic", "bca", "linear ratio"}
+    assert {row["metric"] for row in rows} == {"mce_corruption"}
+    assert {row["population"] for row in rows} == {
+        "corrupted, harmful", "corrupted, rounding", "corrupted, 97 % right, harmful",
+    }  # fmt: skip
+    harmful = next(row for row in rows if row["population"] == "corrupted, harmful")
+    assert 0.005 < harmful["truth"] < 0.05

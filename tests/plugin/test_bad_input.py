@@ -81,7 +81,7 @@ def spoiled_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Ca
         copy = tmp_path / "scenes-clean.safetensors"
         copy.write_bytes(zoo_weights("scenes-clean").read_bytes())
         damage(copy)
-        monkeypatch.setattr("reliability.models.spec.zoo_weights", lambda _: copy)
+        monkeypatch.setattr("reliability.models.kinds.zoo.zoo_weights", lambda _: copy)
 
     return spoil
 
