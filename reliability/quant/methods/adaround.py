@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from reliability.quant.layers import QuantLayer, put_weight, scales_of
-from reliability.quant.methods.layer_inputs import (
-    moments,
-    output_error,
-    visit_layers,
-    weight_columns,
-    weight_from_columns,
-)
+from reliability.quant.methods.layer_inputs import output_error, round_layers, weight_columns, weight_from_columns
 from reliability.quant.methods.soft_rounding import Pressure, SoftRounding, neighbours, undecided
 from reliability.quant.methods.workbench import LayerBench
 
@@ -56,15 +51,7 @@ def apply(bench: LayerBench, settings: AdaroundSettings = DEFAULTS) -> None:
     Raises:
         QuantizationError: An activation is not finite, or a layer saw no data.
     """
-    errors: list[tuple[float, float]] = []
-
-    def visit(name: str, layer: QuantLayer, x: Tensor) -> None:
-        weight = bench.float_model.get_parameter(f"{name}.weight")
-        errors.append(round_layer(layer, weight, moments(layer, x).products, settings))
-
-    visit_layers(bench, visit)
-    share = sum(after / before for after, before in errors if before) / len(errors)
-    bench.report(f"{bench.recipe.name}: {len(errors)} layers, output error {share:.2f} of rounding to nearest's")
+    round_layers(bench, partial(round_layer, settings=settings))
 
 
 @torch.no_grad()

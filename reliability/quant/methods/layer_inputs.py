@@ -165,3 +165,25 @@ def _padded(layer: nn.Conv2d, images: Tensor) -> Tensor:
     """Images as a convolution without padding would have to take them in."""
     mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
     return F.pad(images, layer._reversed_padding_repeated_twice, mode=mode)
+
+
+Rounding = Callable[[QuantLayer, Tensor, Tensor], tuple[float, float]]
+"""A layer, its float weight and the second moment of its inputs [groups, K, K] to its output error after the rounding
+and as rounding to nearest leaves it."""
+
+
+def round_layers(bench: LayerBench, rounding: Rounding) -> None:
+    """Round every layer by what it takes in, and report how much better than to nearest it came out.
+
+    Raises:
+        QuantizationError: An activation is not finite, or a layer saw no data.
+    """
+    errors: list[tuple[float, float]] = []
+
+    def visit(name: str, layer: QuantLayer, x: Tensor) -> None:
+        weight = bench.float_model.get_parameter(f"{name}.weight")
+        errors.append(rounding(layer, weight, moments(layer, x).products))
+
+    visit_layers(bench, visit)
+    share = sum(after / before for after, before in errors if before) / len(errors)
+    bench.report(f"{bench.recipe.name}: {len(errors)} layers, output error {share:.2f} of rounding to nearest's")
