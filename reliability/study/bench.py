@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from reliability.errors import UsageError
 from reliability.evaluate.compare import Pair
 from reliability.evaluate.engine import Engine
+from reliability.evaluate.group import GroupPair
 from reliability.models.spec import ModelSpec
 from reliability.quant.recipe import FP32, parse_recipe
 from reliability.stats.evidence import NormalEvidence
@@ -45,7 +47,16 @@ class StudyBench:
     def harm(
         self, model: ModelSpec, recipe: str, task: str, metric: str, score: str = "", against: str = FP32.name
     ) -> Comparison:
-        """A candidate held against FP32, or on a single task against another candidate."""
+        """A candidate held against FP32, or on a single task against another candidate.
+
+        Raises:
+            UsageError: Pictures under noise, against something other than FP32.
+        """
+        if task == NOISE and against != FP32.name:
+            raise UsageError(
+                where=f"{model.name}, {recipe}", what="under noise a candidate is held against FP32 alone", got=against,
+                next="name one corruption's task",
+            )  # fmt: skip
         key = (model.name, recipe, task, metric, score, against)
         if key not in self._known:
             compared = self._noise(model, recipe) if task == NOISE else self.pair(model, recipe, task, against)
@@ -57,7 +68,7 @@ class StudyBench:
         where = self.engine.data.task(task)
         return self.engine.pair(model, parse_recipe(recipe), where, against=parse_recipe(against))
 
-    def _noise(self, model: ModelSpec, recipe: str):  # type: ignore[no-untyped-def]
+    def _noise(self, model: ModelSpec, recipe: str) -> GroupPair:
         names = [f"noise/{corruption}/{severity}" for corruption in CORRUPTIONS for severity in SEVERITIES]
         tasks = tuple(self.engine.data.task(name) for name in names)
         group = TaskGroup(NOISE, tasks, self.engine.data.task("id"))

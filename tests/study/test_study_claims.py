@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from reliability.errors import UsageError
 from reliability.metrics.features import principal_directions
 from reliability.report.study import study_page
 from reliability.study import gains, limits, spectrum
+from reliability.study.bench import NOISE
 from reliability.study.controls import truncated, with_matched_noise, with_permuted_labels
 from reliability.study.run import CLAIMS, judge_study
 
@@ -126,6 +128,12 @@ def test_a_model_beside_itself_holds_no_claim_of_a_change(planted):
     changes = [f for f in findings if f.claim in ("1", "3", "4", "6", "7a", "7b", "7d", "8")]
     assert changes
     assert all(f.verdict != "holds" for f in changes)
+
+
+def test_noise_against_another_candidate_is_refused_rather_than_read_as_against_fp32(planted):
+    bench = planted(same)
+    with pytest.raises(UsageError, match="held against FP32 alone"):
+        bench.harm(bench.models[0], "w8a8-lsq", NOISE, "mean_corruption_accuracy", against="w8a8-minmax")
 
 
 def test_controls_do_what_their_names_say(planted):
