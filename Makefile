@@ -6,9 +6,11 @@ STAMP  := $(VENV)/.installed
 WORKERS ?= 2
 ARGS   ?=
 
-# Simulations of quantization that ours is compared with, in speed and in codes.
+# Compared with, in speed and in results: simulations of quantization, and corruptions.
 SIMULATIONS := torchao==0.18.0 optimum-quanto==0.2.7 brevitas==0.13.4 dependencies==2.0.1 unfoldNd==0.2.3 einops==0.8.2
-SIMULATED := .cache/oracles/.simulations
+CORRUPTIONS := imagecorruptions==1.1.2 opencv-python-headless==5.0.0.93 scikit-image==0.26.0 lazy-loader==0.6 \
+  imageio==2.38.1 tifffile==2026.3.3
+PEERS := .cache/oracles/.peers
 
 .PHONY: gate gate-photos study test oracles lint bench zoo clean
 
@@ -31,21 +33,20 @@ lint: $(STAMP)          ## style, types, and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP) $(SIMULATED)  ## time and memory of the gate, cold and warm, and of its parts
+bench: $(STAMP) $(PEERS)  ## time and memory of the gate, cold and warm, and of its parts
 	$(BIN)/python -m benchmarks $(ARGS)
 
 # Checked against, never needed: their own dependencies would triple the environment.
 ORACLES := netcal==1.4.0 pytorch-ood==0.4.0 torch-uncertainty==0.13.0 lightning==2.6.6 pytorch-lightning==2.6.6 \
-  einops==0.8.2 seaborn==0.13.2 pandas==3.1.1 imagecorruptions==1.1.2 opencv-python-headless==5.0.0.93 scikit-image==0.26.0 lazy-loader==0.6 \
-  imageio==2.38.1 tifffile==2026.3.3
+  einops==0.8.2 seaborn==0.13.2 pandas==3.1.1
 
-oracles: $(STAMP) $(SIMULATED)  ## metrics, corruptions and codes against other libraries that are too heavy for the test extra
+oracles: $(STAMP) $(PEERS)  ## metrics, corruptions and codes against other libraries that are too heavy for the test extra
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .cache/oracles $(ORACLES)
 	PYTHONPATH=.cache/oracles $(BIN)/pytest tests/metrics tests/data tests/quant -n $(WORKERS) \
 	  -k "other_libraries or against_pytorch_ood or corruptions_published or elsewhere" $(ARGS)
 
-$(SIMULATED): Makefile | $(STAMP)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .cache/oracles $(SIMULATIONS)
+$(PEERS): Makefile | $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .cache/oracles $(SIMULATIONS) $(CORRUPTIONS)
 	touch $@
 
 zoo: $(STAMP)           ## train the embedded models, resuming from .cache/zoo: make zoo ARGS="scenes-clean"

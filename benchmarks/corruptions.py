@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.peers import make_importable
 from reliability.data.corruptions.corruption import SEVERITIES
 from reliability.data.corruptions.registry import COMMON, corrupt
 from reliability.types import U8
@@ -43,6 +44,7 @@ def published() -> ModuleType:
     Raises:
         ModuleNotFoundError: It, or what it needs, is not installed.
     """
+    make_importable()
     try:
         importlib.import_module("pkg_resources")
     except ModuleNotFoundError:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-ORACLES = Path(__file__).resolve().parents[1] / ".cache" / "oracles"
-"""Where ``make bench`` installs what is compared with and never needed."""
+from benchmarks.peers import make_importable
 
 Make = Callable[[Tensor], nn.Module]
 """Takes a layer's largest input magnitude to a quantizer of its inputs."""
@@ -22,9 +19,7 @@ Make = Callable[[Tensor], nn.Module]
 def other_quantizers() -> dict[str, Make | None]:
     """Name to a factory; None for a library that is not installed."""
     os.environ.setdefault("TORCHAO_FORCE_SKIP_LOADING_SO_FILES", "1")
-    # Behind everything else, so that nothing else is taken from there.
-    if str(ORACLES) not in sys.path:
-        sys.path.append(str(ORACLES))
+    make_importable()
     return {
         "torch's fake_quantize_per_tensor_affine, static": _TorchKernel,
         "optimum-quanto's quantize and dequantize, static": _library("optimum.quanto", _quanto),
