@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from reliability.quant.qat.checkpoint import Checkpoint
 from reliability.quant.qat.held_out import HeldOut
 from reliability.quant.qat.learnable import Group, Learnable
 from reliability.quant.qat.losses import Batch, Pairs, total_loss
+from reliability.quant.qat.precision import bfloat16_products, pays
 from reliability.quant.recipe import QatSettings
 from reliability.quant.towers import RangeData, encode
 
@@ -34,7 +36,8 @@ class Training:
         change of temperature into what quantization does to confidence. Weight decay
         applies to matrices only. The order of pairs depends on the recipe's seed alone.
         A training that goes on from a checkpoint ends in the bits of one that was never
-        interrupted.
+        interrupted. On a GPU products are taken in bfloat16 (``precision``); nothing is
+        compiled, since a few hundred steps end before a compilation would have paid.
     """
 
     def __init__(self, bench: Workbench, generators: Sequence[torch.Generator] = ()) -> None:
@@ -99,11 +102,16 @@ class Training:
         """The loss on some pairs; a tower that is not quantized has the teacher's features."""
         bench, teacher = self.bench, self.teacher.rows(rows)
         image, text = teacher.image, teacher.text
-        if bench.recipe.quantizes("vision"):
-            image = encode(bench.model, "vision", bench.data.images[rows])
-        if bench.recipe.quantizes("text"):
-            text = encode(bench.model, "text", bench.data.tokens[rows])
+        with self._precision():
+            if bench.recipe.quantizes("vision"):
+                image = encode(bench.model, "vision", bench.data.images[rows]).float()
+            if bench.recipe.quantizes("text"):
+                text = encode(bench.model, "text", bench.data.tokens[rows]).float()
         return total_loss(self.settings.loss, Batch(Pairs(image, text), teacher, self.temperature))
+
+    def _precision(self) -> AbstractContextManager[None]:
+        device = self.bench.data.images.device
+        return bfloat16_products(self.bench.model, device) if pays(device) else nullcontext()
 
     @torch.no_grad()
     def _held_out_loss(self) -> float:
