@@ -12,7 +12,7 @@ CORRUPTIONS := imagecorruptions==1.1.2 opencv-python-headless==5.0.0.93 scikit-i
   imageio==2.38.1 tifffile==2026.3.3
 PEERS := .cache/oracles/.peers
 
-.PHONY: gate gate-photos study test oracles lint bench zoo clean
+.PHONY: gate gate-photos study test oracles lint docs bench zoo clean
 
 gate: $(STAMP)          ## judge the embedded models: make gate ARGS="--recipes w4a4-minmax"
 	$(BIN)/pytest suites -n $(WORKERS) $(ARGS)
@@ -32,6 +32,9 @@ lint: $(STAMP)          ## style, types, and the direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(STAMP)          ## the pages as a site, in site/; a broken link fails
+	$(BIN)/mkdocs build --quiet
 
 bench: $(STAMP) $(PEERS)  ## time and memory of the gate, cold and warm, and of its parts
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -59,4 +62,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .cache reports/*
+	rm -rf $(VENV) .cache site reports/*
