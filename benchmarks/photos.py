@@ -1,66 +1,33 @@
-"""The photographs through every corruption and every score: ``python -m benchmarks.photos``.
+"""Photographs through every corruption and every score: ``python -m benchmarks.photos``.
 
-CIFAR-10's test split on ``zoo:photos``: all corruptions at all severities (32 px table), label-split near OOD,
-Tiny-ImageNet's test split without the concepts it shares with CIFAR-10 and scenes without an object as far OOD, and all
-post-hoc scores; those that are fitted are fitted on CIFAR-10's train split, for each model apart.
+CIFAR-10's test split on ``zoo:photos`` (32 px table) or, with ``--set tinyimagenet``, Tiny-ImageNet's on
+``zoo:tiny-clean`` (64 px table): all corruptions at all severities, near and far unfamiliar sets
+(``benchmarks.photo_sets``), and all post-hoc scores. Those that are fitted are fitted on the train split, for each
+model apart.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import platformdirs
 from tabulate import tabulate
 from threadpoolctl import threadpool_limits
 
-from reliability.data.dataset import DataSet
-from reliability.data.registry import open_data
+from benchmarks.photo_sets import SETS
 from reliability.errors import UndefinedMetricError
 from reliability.evaluate.cache import Cache
 from reliability.evaluate.engine import Engine
 from reliability.evaluate.group import GroupPair
 from reliability.metrics.scores import EMBEDDED, SCORES
-from reliability.models.spec import parse_model
+from reliability.models.spec import ModelSpec
 from reliability.quant.recipe import Recipe, parse_recipe
-from reliability.types import Comparison, Part, Task, TaskGroup
+from reliability.types import Comparison, Task, TaskGroup
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-_MODEL = parse_model("zoo:photos")
-_SHARED_CONCEPTS = frozenset(
-    (
-        "bullfrog", "tailed frog", "goose", "black stork", "king penguin", "albatross", "Chihuahua",
-        "Yorkshire terrier",
-        "golden retriever", "Labrador retriever", "German shepherd", "standard poodle", "tabby", "Persian cat",
-        "Egyptian cat", "cougar", "lion", "gazelle", "beach wagon", "convertible", "go-kart", "gondola", "lifeboat",
-        "limousine", "moving van", "police van", "school bus", "sports car", "tractor", "trolleybus",
-    )
-)  # fmt: skip
-"""Tiny-ImageNet's classes that are animals or vehicles of CIFAR-10's ten, or near kin of them."""
-
 _NOISE_METRICS = ("mce_corruption", "relative_mce", "mean_corruption_accuracy")
-
-
-def far_tasks(data: DataSet, tiny: Path) -> DataSet:
-    """The photographs with two far sets beside them, told from all of CIFAR-10's classes."""
-    other, scenes = open_data(f"webdataset:{tiny}"), open_data("scenes")
-    names = other.task("id").prompts.class_names
-    missing = _SHARED_CONCEPTS - set(names)
-    if missing:
-        raise SystemExit(f"{tiny}: these are not Tiny-ImageNet's classes: no {', '.join(sorted(missing))}")
-    kept = tuple(label for label, name in enumerate(names) if name not in _SHARED_CONCEPTS)
-    known, fit = data.task("id"), data.task("ood/near").fit
-    parts = {"tinyimagenet": Part("tinyimagenet", kept), "scenes": Part("far")}
-    tasks = {
-        f"ood/far/{name}": Task(
-            f"ood/far/{name}", part, known.prompts, familiar=known.part, fit=Part(fit.source) if fit else None
-        )
-        for name, part in parts.items()
-    }
-    sources = {**data.sources, "tinyimagenet": other.sources["test"], "far": scenes.sources["far"]}
-    return replace(data, tasks={**data.tasks, **tasks}, sources=sources)
 
 
 def _percent(value: float) -> str:
@@ -92,8 +59,8 @@ def _group_rows(pairs: dict[str, GroupPair]) -> Iterator[list[str]]:
             yield [metric, recipe, *values, _points(found)]
 
 
-def _score_rows(engine: Engine, recipes: list[Recipe], task: Task) -> Iterator[list[str]]:
-    pairs = [engine.pair(_MODEL, recipe, task, fit=True) for recipe in recipes]
+def _score_rows(engine: Engine, model: ModelSpec, recipes: list[Recipe], task: Task) -> Iterator[list[str]]:
+    pairs = [engine.pair(model, recipe, task, fit=True) for recipe in recipes]
     for name, score in sorted(SCORES.items(), key=lambda item: ("training" in item[1].needs, item[0])):
         if not score.needs <= EMBEDDED | {"training"}:
             continue
@@ -108,23 +75,27 @@ def _score_rows(engine: Engine, recipes: list[Recipe], task: Task) -> Iterator[l
 def main() -> None:
     """Print three tables: each corruption, all of them together, each score on each unfamiliar set."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.photos", description=__doc__)
-    parser.add_argument("--cifar10", type=Path, default=_SHARED / "cifar10", help="shards as of CLIP_benchmark")
-    parser.add_argument("--tinyimagenet", type=Path, default=_SHARED / "tinyimagenet")
+    parser.add_argument("--set", choices=SETS, default="cifar10")
+    parser.add_argument("--data-root", type=Path, default=_SHARED, help="holds cifar10 and tinyimagenet, as shards")
+    parser.add_argument("--parts", nargs="+", choices=("scores", "noise"), default=["scores", "noise"])
     parser.add_argument("--recipes", nargs="+", default=["w8a8-minmax", "w4a4-minmax"])
     parser.add_argument("--limit", type=int, help="at most so many pictures of each source")
     parser.add_argument("--cache-dir", type=Path, default=Path(platformdirs.user_cache_dir("quant-reliability")))
     options = parser.parse_args()
     threadpool_limits(1)
-    data = far_tasks(open_data(f"webdataset:{options.cifar10}", limit=options.limit), options.tinyimagenet)
-    engine, recipes = Engine(Cache(options.cache_dir), data), [parse_recipe(name) for name in options.recipes]
-
-    unfamiliar = [task for task in data.tasks.values() if task.role == "ood"]
-    headers = ["task", "score", "AUROC FP32, %", *(f"{r.name}: lower / harm / upper, pp" for r in recipes)]
-    _show([row for task in unfamiliar for row in _score_rows(engine, recipes, task)], headers)
-    noise = TaskGroup("noise", tuple(task for task in data.tasks.values() if task.role == "noise"), data.task("id"))
-    pairs = {recipe.name: engine.group_pair(_MODEL, recipe, noise) for recipe in recipes}
-    _show(_noise_rows(pairs), ["corruption", "top-1 FP32, %", *(f"{name}, %" for name in pairs)])
-    _show(_group_rows(pairs), ["over all", "recipe", "FP32, %", "candidate, %", "lower / harm / upper, pp"])
+    found = SETS[options.set](options.data_root, options.limit)
+    model, engine = found.model, Engine(Cache(options.cache_dir), found.data)
+    recipes = [parse_recipe(name) for name in options.recipes]
+    if "scores" in options.parts:
+        unfamiliar = [task for task in found.data.tasks.values() if task.role == "ood"]
+        headers = ["task", "score", "AUROC FP32, %", *(f"{r.name}: lower / harm / upper, pp" for r in recipes)]
+        _show([row for task in unfamiliar for row in _score_rows(engine, model, recipes, task)], headers)
+    if "noise" in options.parts:
+        noisy = tuple(task for task in found.data.tasks.values() if task.role == "noise")
+        noise = TaskGroup("noise", noisy, found.data.task("id"))
+        pairs = {recipe.name: engine.group_pair(model, recipe, noise) for recipe in recipes}
+        _show(_noise_rows(pairs), ["corruption", "top-1 FP32, %", *(f"{name}, %" for name in pairs)])
+        _show(_group_rows(pairs), ["over all", "recipe", "FP32, %", "candidate, %", "lower / harm / upper, pp"])
 
 
 def _show(rows: Iterable[list[str]], headers: list[str]) -> None:

@@ -89,7 +89,7 @@ _SCENES_VIT = Schedule(steps=3500, warmup=250, hold=1500)
 _SCENES_SIGMOID = Schedule(steps=2400, warmup=250, hold=1000)
 _SCENES_CONVNEXT = Schedule(steps=2500, warmup=150, hold=1000)
 _CIFAR = Schedule(steps=3800, warmup=190, hold=190, batch=256, learning_rate=2e-3)
-_TINY = Schedule(steps=4000, warmup=200, hold=1800, batch=256, learning_rate=2e-3)
+_TINY = Schedule(steps=2800, warmup=200, hold=1300, batch=256, learning_rate=2e-3)
 
 PLANS: dict[str, Plan] = {
     "scenes-clean": Plan(VIT, "scenes-clean", _SCENES_VIT, SCENES_STATISTICS),
