@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 from tabulate import tabulate
+
+from reliability.evaluate.store import Location, location
 
 FORMATS = {"table": "simple", "markdown": "github", "csv": ""}
 
 
 @click.command()
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", type=location)
 @click.argument("sql")
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="table", show_default=True)
-def query(out: Path, sql: str, form: str) -> None:
+@click.option(
+    "--format", "form", type=click.Choice(list(FORMATS)), default="table", show_default=True, help="of the answer"
+)
+def query(out: Location, sql: str, form: str) -> None:
     """Answer SQL over the view "runs" of the sweep in OUT.
 
     For example "SELECT recipe, avg(harm) FROM runs WHERE metric = 'ece' GROUP BY ALL ORDER BY 2";

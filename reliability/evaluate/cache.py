@@ -1,37 +1,29 @@
 """A content-addressed store of arrays, shared by processes, safe against crashes.
 
-An entry's address is the digest of everything its content depends on. It is
-written to a temporary file and renamed, so a reader sees all of it or nothing;
-it carries a checksum, so damage is noticed; and it is computed under a lock, so
-several workers compute it once.
+An entry's address is the digest of everything its content depends on. A reader
+sees all of it or nothing; it carries a checksum, so damage is noticed; and in a
+folder it is computed under a lock, so several workers compute it once.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reliability.errors import CacheError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from reliability.evaluate.store import Location, open_store
 
 Arrays = dict[str, NDArray[Any]]
 
 _MAGIC = b"QRC1"
 _DIGEST_BYTES = 32
-_LOCK_TIMEOUT_S = 1800.0
 
 
 class DamagedEntryWarning(UserWarning):
@@ -50,7 +42,7 @@ class Job:
     payload: Mapping[str, Any]
     compute: Callable[[], Arrays]
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Digest of the payload in canonical JSON, as 64 hexadecimal digits."""
         text = json.dumps(self.payload, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -58,21 +50,18 @@ class Job:
 
 
 class Cache:
-    """Arrays by address under one folder.
+    """Arrays by address at one place.
 
     Args:
-        root: Created when missing.
+        root: A folder, created when missing, or a URL.
 
     Raises:
-        CacheError: The folder cannot be created or written.
+        CacheError: It cannot be reached or written.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Location) -> None:
         self.root = root
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _unusable(root, "the cache folder cannot be created", error) from error
+        self._store = open_store(root, "--cache-dir")
 
     def get(self, jobs: Sequence[Job]) -> list[Arrays]:
         """Fetch or compute several entries, returned in the order given.
@@ -87,88 +76,45 @@ class Cache:
                     found[index] = arrays
         return [found[index] for index in range(len(jobs))]
 
+    def lacking(self, jobs: Iterable[Job]) -> set[str]:
+        """Keys of the jobs that have no entry; damage is noticed only where one is read."""
+        names = self._store.names()
+        return {job.key for job in jobs if _file_of(job.key) not in names}
+
     def _one(self, job: Job, blocking: bool) -> Arrays | None:
         """One entry, or None if it is not there and another process holds its lock."""
-        path = self.root / job.key[:2] / f"{job.key}.bin"
-        arrays = self._read(path)
+        name = _file_of(job.key)
+        arrays = self._read(name)
         if arrays is not None:
             return arrays
-        with self._lock(path, blocking) as held:
+        with self._store.claim(name, blocking=blocking) as held:
             if not held:
                 return None
-            arrays = self._read(path)
+            arrays = self._read(name)
             if arrays is None:
                 body = _pack(job.compute(), job.payload)
-                self._write(path, body)
+                self._store.publish(name, _MAGIC + hashlib.sha256(body).digest() + body)
                 # Handing out what was stored keeps a cold run identical to a warm one.
                 arrays = _unpack(body)
             return arrays
 
-    @contextmanager
-    def _lock(self, path: Path, blocking: bool) -> Iterator[bool]:
-        """Hold an entry's lock; yields False when it is taken and ``blocking`` is not asked for."""
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(path.with_suffix(".lock"), timeout=_LOCK_TIMEOUT_S if blocking else 0)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except Timeout as timeout:
-            if not blocking:
-                yield False
-                return
-            raise CacheError(
-                where=str(path),
-                what=f"waited {_LOCK_TIMEOUT_S:.0f} s for another process to compute this entry",
-                got=f"lock {path.with_suffix('.lock').name} is still held",
-                next="see whether that process hangs; end it and run again",
-            ) from timeout
-        except OSError as error:
-            raise _unusable(path, "the cache entry cannot be locked", error) from error
-        try:
-            yield True
-        finally:
-            lock.release()
-
-    def _read(self, path: Path) -> Arrays | None:
+    def _read(self, name: str) -> Arrays | None:
         """An entry's arrays; None when it is missing, or damaged (with a warning)."""
-        try:
-            blob = path.read_bytes()
-        except FileNotFoundError:
+        blob = self._store.read(name)
+        if blob is None:
             return None
-        except OSError as error:
-            raise _unusable(path, "the cache entry cannot be read", error) from error
         start = len(_MAGIC) + _DIGEST_BYTES
         body = blob[start:]
-        if blob[: len(_MAGIC)] != _MAGIC or blob[len(_MAGIC) : start] != hashlib.sha256(body).digest():
-            warnings.warn(
-                f"cache entry {path.name} is damaged and is computed again", DamagedEntryWarning, stacklevel=2
-            )
-            return None
-        return _unpack(body)
-
-    def _write(self, path: Path, body: bytes) -> None:
-        """Write an entry so that it appears whole or not at all."""
-        try:
-            handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(_MAGIC + hashlib.sha256(body).digest() + body)
-                os.replace(partial, path)
-            except BaseException:
-                Path(partial).unlink(missing_ok=True)
-                raise
-        except OSError as error:
-            raise _unusable(path, "the cache entry cannot be written", error) from error
+        whole = blob[: len(_MAGIC)] == _MAGIC and blob[len(_MAGIC) : start] == hashlib.sha256(body).digest()
+        arrays = _own_arrays(body, name) if whole else None
+        if arrays is None:
+            file = name.rpartition("/")[2]
+            warnings.warn(f"cache entry {file} is damaged and is computed again", DamagedEntryWarning, stacklevel=2)
+        return arrays
 
 
-def _unusable(path: Path, what: str, error: OSError) -> CacheError:
-    return CacheError(
-        where=str(path),
-        what=what,
-        got=error.strerror,
-        next="free space or mend its permissions, or name another folder with --cache-dir",
-    )
+def _file_of(key: str) -> str:
+    return f"{key[:2]}/{key}.bin"
 
 
 def _pack(arrays: Arrays, payload: Mapping[str, Any]) -> bytes:
@@ -188,12 +134,27 @@ def _pack(arrays: Arrays, payload: Mapping[str, Any]) -> bytes:
     return save(plain, metadata)
 
 
+def _own_arrays(body: bytes, name: str) -> Arrays | None:
+    """The arrays of an entry that belongs under this name: a checksum tells that it is whole, not what it is of."""
+    from safetensors import SafetensorError
+
+    try:
+        payload = json.loads(_metadata(body)["payload"])
+        return _unpack(body) if _file_of(Job(payload, dict).key) == name else None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, SafetensorError):
+        return None
+
+
+def _metadata(body: bytes) -> dict[str, str]:
+    found: dict[str, str] = json.loads(body[8 : 8 + int.from_bytes(body[:8], "little")])["__metadata__"]
+    return found
+
+
 def _unpack(body: bytes) -> Arrays:
     from safetensors.numpy import load
 
-    header = json.loads(body[8 : 8 + int.from_bytes(body[:8], "little")])
     arrays: Arrays = load(body)
-    for name in json.loads(header["__metadata__"]["strings"]):
+    for name in json.loads(_metadata(body)["strings"]):
         raw = arrays[name]
         arrays[name] = np.char.decode(np.frombuffer(raw.tobytes(), f"S{raw.shape[1]}"), "utf-8")
     return arrays

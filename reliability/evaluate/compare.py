@@ -65,10 +65,10 @@ class Pair:
         if metric in COSTS and self.costs is not None:
             return measured_cost(metric, score, self.costs, level, seed, replicates)
         chosen = find_judgeable(metric, INPUTS, "one task")
-        inputs = INPUTS[chosen.kind](Asked(self.task, self.reference, self.candidate, score))
-        sides = self.reference.part, self.candidate.part
+        asked = Asked(self.task, self.reference, self.candidate, score)
+        inputs = INPUTS[chosen.kind](asked)
         how = Settings(level, seed, replicates)
-        found = measured(chosen, score, inputs, lambda: details(metric, self.task, *sides), how)
+        found = measured(chosen, score, inputs, lambda: details(chosen, asked, inputs), how)
         return replace(found, method=f"{found.method}, against {self.against}") if self.against else found
 
 

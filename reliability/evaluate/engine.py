@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -18,12 +18,17 @@ from reliability.evaluate.code_version import code_version
 from reliability.evaluate.compare import Pair
 from reliability.evaluate.efficiency import Costs
 from reliability.evaluate.group import GroupPair
-from reliability.evaluate.inputs import Side
+from reliability.evaluate.inside import INSIDE, INSIDE_CODE, look_inside
+from reliability.evaluate.need import Need
+from reliability.evaluate.pictures import WatchedRanges
+from reliability.evaluate.progress import SILENT, Progress, count_of
+from reliability.evaluate.shown import Shown
+from reliability.evaluate.sides import parts_of, side_of
 from reliability.models.spec import ModelSpec, OwnCandidate
 from reliability.quant.backends.registry import kernel_versions
 from reliability.quant.proof import Proof
 from reliability.quant.recipe import FP32, Recipe
-from reliability.types import Embeddings, Part, PromptSet, Task, TaskGroup
+from reliability.types import ImageSource, PromptSet, Task, TaskGroup
 from reliability.versions import installed
 
 if TYPE_CHECKING:
@@ -41,13 +46,20 @@ class Engine:
         data: Tasks, sources and range-setting data.
         device: A torch device; ``cpu`` is the reference platform.
         threads: Torch threads of this process.
+        progress: Shows what takes time.
     """
 
     cache: Cache
     data: DataSet
     device: str = "cpu"
     threads: int = 1
+    progress: Progress = SILENT
     _candidates: Candidates | None = field(default=None, init=False, repr=False)
+    _shown: Shown = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._shown = Shown(self.cache, self.data)
+        self.data = replace(self.data, range_setting=WatchedRanges(self.data.range_setting, self._shown.note))
 
     def pair(
         self, reference: ModelSpec, recipe: Candidate, task: Task, *, fit: bool = False, against: Recipe = FP32
@@ -61,18 +73,17 @@ class Engine:
 
         Raises:
             QuantizationError: A recipe was asked for and changed nothing at all.
+            DataError: The pictures are not those that they must be.
         """
-        parts = {"part": task.part, "familiar": task.familiar, "fit": task.fit if fit else None}
-        needed = {name: part for name, part in parts.items() if part is not None}
-        jobs = [self._image_job(reference, r, part.source) for r in (against, recipe) for part in needed.values()]
-        images = len(jobs) // 2
-        jobs += [self._text_job(reference, r, task.prompts) for r in (against, recipe)]
-        arrays = self.cache.get(jobs)
-        own, others, texts = arrays[:images], arrays[images : 2 * images], arrays[2 * images :]
+        needed = parts_of(task, fit)
+        needs = self.needs(reference, recipe, task, fit=fit, against=against)
+        arrays = self.cache.get([self.job(need) for need in needs])
+        own, others, texts = arrays[: len(needed)], arrays[len(needed) : -2], arrays[-2:]
+        self._shown.check(task, recipe, {name: found["labels"] for name, found in zip(needed, own, strict=True)})
         if against.is_float and not recipe.is_float:
             _check_changed(reference, recipe, task, own, others, texts)
         sides = [
-            _side(dict(zip(needed, found, strict=True)), needed, text)
+            side_of(dict(zip(needed, found, strict=True)), needed, text)
             for found, text in zip((own, others), texts, strict=True)
         ]
         costs = Costs(
@@ -82,6 +93,32 @@ class Engine:
         name = "" if against.is_float else against.name
         return Pair(task, sides[0], sides[1], lambda: self.proof(reference, recipe), costs, name)
 
+    def needs(
+        self, reference: ModelSpec, recipe: Candidate, task: Task, *, fit: bool = False, against: Recipe = FP32
+    ) -> list[Need]:
+        """What :meth:`pair` reads: pictures of what the candidate is held against, its own, then texts of both."""
+        sources = [part.source for part in parts_of(task, fit).values()]
+        sides = (against, recipe)
+        images = [Need("image", reference, side, source=source) for side in sides for source in sources]
+        return images + [Need("text", reference, side, prompts=task.prompts) for side in sides]
+
+    @property
+    def version(self) -> str:
+        """Of the code and the library that compute: entries of another version are never read."""
+        return f"{code_version(*_CODE)} {installed('torch')}"
+
+    def job(self, need: Need) -> Job:
+        """An entry's address, and how it is computed here."""
+        if need.kind == "image":
+            return self._image_job(need.model, need.candidate, need.source)
+        if need.prompts is not None:
+            return self._text_job(need.model, need.candidate, need.prompts)
+        assert isinstance(need.candidate, Recipe), "nothing is known of a model of the user's own"
+        if need.kind in INSIDE:
+            return self._inside_job(need, need.candidate)
+        about = {"prepared": self._prepared_job, "proof": self._proof_job, "size": self._size_job}
+        return about[need.kind](need.model, need.candidate)
+
     def _sizes(self, model: ModelSpec, recipes: tuple[Recipe, Candidate]) -> tuple[int, int]:
         first, second = (self._bytes(model, recipe) for recipe in recipes)
         return first, second
@@ -90,9 +127,10 @@ class Engine:
         """As stored: tensors of a prepared recipe, files of a model of the user's own."""
         if isinstance(recipe, OwnCandidate):
             return recipe.stored_bytes
-        payload = self._payload("size", model, recipe, "vision" if recipe.changes("vision") else "text")
-        job = Job(payload, lambda: self.loaded().size(model, recipe))
-        return int(self.cache.get([job])[0]["bytes"][0])
+        return int(self.cache.get([self._size_job(model, recipe)])[0]["bytes"][0])
+
+    def _size_job(self, model: ModelSpec, recipe: Recipe) -> Job:
+        return Job(self._about("size", model, recipe), lambda: self.loaded().size(model, recipe))
 
     def group_pair(self, reference: ModelSpec, recipe: Candidate, group: TaskGroup) -> GroupPair:
         """Reference and candidate on a group of tasks, embedded one task after another.
@@ -136,16 +174,35 @@ class Engine:
     def _image_job(self, model: ModelSpec, recipe: Candidate, source: str) -> Job:
         payload = self._payload("image", model, recipe, "vision")
         payload["source"] = dict(self.data.sources[source].identity)
-        return Job(payload, lambda: self.loaded().images(model, recipe, self.data.sources[source]))
+        shown, what = self.data.sources[source], f"{recipe.name}: {source}"
+
+        def embed(seen: ImageSource) -> Arrays:
+            return self.loaded().images(model, recipe, self.progress.watched(what, seen, count_of(shown)))
+
+        return Job(payload, lambda: self._shown.watched(shown, embed))
 
     def _text_job(self, model: ModelSpec, recipe: Candidate, prompts: PromptSet) -> Job:
         payload = self._payload("text", model, recipe, "text")
         payload["prompts"] = {"classes": prompts.class_names, "templates": prompts.templates}
         return Job(payload, lambda: self.loaded().prompts(model, recipe, prompts))
 
+    def _about(self, kind: str, model: ModelSpec, recipe: Recipe) -> dict[str, Any]:
+        """What something known of a candidate itself depends on."""
+        return self._payload(kind, model, recipe, "vision" if recipe.changes("vision") else "text")
+
+    def _inside_job(self, need: Need, recipe: Recipe) -> Job:
+        payload = self._about(need.kind, need.model, recipe) | {"inside": code_version(*INSIDE_CODE)}
+        source = self.data.sources[need.source] if need.source else None
+        if source is not None:
+            payload["source"] = dict(source.identity)
+        return Job(payload, lambda: look_inside(need, source, self.loaded()))
+
     def _prepared_job(self, model: ModelSpec, recipe: Recipe) -> Job:
-        payload = self._payload("prepared", model, recipe, "vision" if recipe.changes("vision") else "text")
-        return Job(payload, lambda: self.loaded().prepare(model, recipe))
+        def prepare() -> Arrays:
+            with self.progress.busy(f"preparing {recipe.name}"):
+                return self.loaded().prepare(model, recipe)
+
+        return Job(self._about("prepared", model, recipe), prepare)
 
     def prepared(self, model: ModelSpec, recipe: Recipe) -> Mapping[str, NDArray[Any]]:
         """The state of a prepared candidate: ranges set, weights rounded, training done."""
@@ -162,10 +219,11 @@ class Engine:
                 where=f"candidate {recipe.name}", what="what of this model runs quantized cannot be seen from outside",
                 got=recipe.spec.text, next="narrow the bound to recipes, or observe latency and size instead",
             )  # fmt: skip
+        return Proof.from_dict(json.loads(self.cache.get([self._proof_job(model, recipe)])[0]["proof"][0]))
+
+    def _proof_job(self, model: ModelSpec, recipe: Recipe) -> Job:
         simulated = recipe.simulated
-        payload = self._payload("proof", model, simulated, "vision" if simulated.changes("vision") else "text")
-        job = Job(payload, lambda: self.loaded().prove(model, simulated))
-        return Proof.from_dict(json.loads(self.cache.get([job])[0]["proof"][0]))
+        return Job(self._about("proof", model, simulated), lambda: self.loaded().prove(model, simulated))
 
     def loaded(self) -> Candidates:
         """The part that imports torch, made when the cache first misses."""
@@ -174,35 +232,6 @@ class Engine:
 
             self._candidates = Candidates(self)
         return self._candidates
-
-
-def _side(images: Mapping[str, Arrays], parts: Mapping[str, Part], text: Arrays) -> Side:
-    """One model's embeddings of each part of a task."""
-    return Side(
-        **{
-            name: _embeddings(images[name], text, part, unfamiliar=name == "part" and "familiar" in parts)
-            for name, part in parts.items()
-        }
-    )
-
-
-def _embeddings(images: Arrays, text: Arrays, part: Part, *, unfamiliar: bool) -> Embeddings:
-    """Select a part's pictures and number their labels as the task's classes; unfamiliar ones get -1."""
-    labels = images["labels"]
-    rows = np.ones(len(labels), dtype=bool) if part.labels is None else np.isin(labels, part.labels)
-    if unfamiliar:
-        labels = np.full_like(labels, -1)
-    elif part.labels is not None:
-        position = {label: index for index, label in enumerate(part.labels)}
-        labels = np.array([position.get(label, -1) for label in labels.tolist()], dtype=np.int64)
-    return Embeddings(
-        image=images["image"][rows],
-        text=text["text"],
-        logit_scale=float(text["logit_scale"][0]),
-        labels=labels[rows],
-        groups=images["groups"][rows],
-        ids=images["ids"][rows],
-    )
 
 
 def _check_changed(

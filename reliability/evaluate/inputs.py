@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reliability.errors import DataError, UsageError
-from reliability.metrics.answers import read_answers
+from reliability.errors import DataError, UndefinedMetricError, UsageError
+from reliability.evaluate.known_answers import require_known_order
+from reliability.metrics.answers import Answers, read_answers
 from reliability.metrics.kinds import Kind
 from reliability.metrics.scores import get_score
 from reliability.metrics.scores.evidence import Evidence, Training
@@ -26,11 +28,19 @@ class Side:
         part: The task's pictures.
         familiar: For OOD tasks, the pictures to tell them from.
         fit: Familiar pictures that are not evaluated, for scores that are fitted.
+        known: Scores by name that were worked out already, of the familiar pictures, where there
+            are any, then of the task's own.
     """
 
     part: Embeddings
     familiar: Embeddings | None = None
     fit: Embeddings | None = None
+    known: dict[str, tuple[F64, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def answers(self) -> Answers:
+        """What the model says of the task's pictures, and how sure of it."""
+        return read_answers("confidence", self.part.logits, self.part.labels)
 
 
 @dataclass(frozen=True)
@@ -60,12 +70,24 @@ class Asked:
             )  # fmt: skip
         return self.parts
 
+    def scores(self, side: Side) -> tuple[F64, ...]:
+        """The named score of a side's pictures, as of :attr:`Side.known`; several kinds of metrics ask for it.
+
+        Raises:
+            UsageError, UndefinedMetricError: As of :meth:`scorer`.
+        """
+        if self.score not in side.known:
+            scorer = self.scorer(side)
+            side.known[self.score] = tuple(scorer(part) for part in (side.familiar, side.part) if part is not None)
+        return side.known[self.score]
+
     def scorer(self, side: Side) -> Callable[[Embeddings], F64]:
         """The named score, fitted on the side's own pictures for that where it needs to be.
 
         Raises:
             UsageError: No score was named, it needs more than embeddings hold, or it must be
                 fitted and there is nothing to fit it on.
+            UndefinedMetricError: It ranks an unsure answer above a sure one.
         """
         if not self.score:
             raise UsageError(
@@ -73,6 +95,7 @@ class Asked:
                 got="no score", next='name one in the bound, such as score = "mcm"',
             )  # fmt: skip
         score = get_score(self.score)
+        require_known_order(score)
         if "training" not in score.needs:
             return lambda embeddings: score.fn(Evidence.of(embeddings))
         if side.fit is None:
@@ -121,17 +144,31 @@ def _fitted(asked: Asked) -> Inputs:
 
 
 def _selective(asked: Asked) -> Inputs:
-    first, second = asked.without_score()
-    both = [read_answers("confidence", part.logits, part.labels) for part in (first, second)]
-    columns = [(answers.confidence, answers.correct) for answers in both]
-    return Inputs(columns[0], columns[1], (len(first.labels),))
+    """Whether each answer is right, and how sure of it: the largest probability, or a score where one is named."""
+    columns = []
+    for side in (asked.reference, asked.candidate):
+        sure = asked.scores(side)[-1] if asked.score else side.answers.confidence
+        columns.append((sure, side.answers.correct))
+    return Inputs(columns[0], columns[1], (len(columns[0][0]),))
 
 
 def _grouped(asked: Asked) -> Inputs:
     first, second = asked.without_score()
+    _require_groups(asked.task, first)
     return Inputs(
         (first.logits, first.labels, first.groups), (second.logits, second.labels, second.groups), (len(first.labels),)
     )
+
+
+def _require_groups(task: Task, part: Embeddings) -> None:
+    """Pictures of one group alone have no worst one; their accuracy would pass for it."""
+    present = np.unique(part.groups)
+    if len(task.group_names) > 1 and len(present) < 2:
+        raise UndefinedMetricError(
+            where=f"task {task.name}", what="all pictures are of one group, so none of them fares worst",
+            got=f"group {present.tolist()} of {len(task.group_names)}",
+            next="see that groups were read from the table, or judge more pictures (is --limit set?)",
+        )  # fmt: skip
 
 
 def _agreement(asked: Asked) -> Inputs:
@@ -153,15 +190,12 @@ def _separation(asked: Asked) -> Inputs:
             where=f"task {asked.task.name}", what="telling unfamiliar pictures apart needs an ood/* task",
             got=asked.task.name, next='apply the bound to tasks "ood/*"',
         )  # fmt: skip
-    columns = []
-    for side in (asked.reference, asked.candidate):
-        scorer = asked.scorer(side)
-        columns.append(tuple(scorer(part) for part in (side.familiar, side.part) if part is not None))
-    return Inputs(columns[0], columns[1], tuple(len(column) for column in columns[0]))
+    first, second = (asked.scores(side) for side in (asked.reference, asked.candidate))
+    return Inputs(first, second, tuple(len(scores) for scores in first))
 
 
 def _paired_scores(asked: Asked) -> Inputs:
-    first, second = (asked.scorer(side)(side.part) for side in (asked.reference, asked.candidate))
+    first, second = (asked.scores(side)[-1] for side in (asked.reference, asked.candidate))
     return Inputs((first, first), (first, second), (len(first),))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from reliability.errors import UsageError
 from reliability.evaluate.details import Details
 from reliability.evaluate.inputs import Inputs
+from reliability.evaluate.known_answers import require_known_answer
 from reliability.evaluate.limits import Request, paired_limits
 from reliability.metrics import registry
 from reliability.metrics.registry import Metric
@@ -59,9 +60,10 @@ def measured(metric: Metric, score: str, inputs: Inputs, details: Callable[[], D
         how: Level, seed and resamples.
 
     Raises:
-        UndefinedMetricError: The metric has no value on these pictures.
+        UndefinedMetricError: The metric has no value on these pictures, or not the one it must have on known ones.
     """
     assert metric.weighted is not None, "only metrics with limits are judged"
+    require_known_answer(metric)
     reference, candidate = metric.weighted(*inputs.reference), metric.weighted(*inputs.candidate)
     found = paired_limits(Request(metric, inputs, reference, candidate, how.level, how.seed, how.replicates))
     return Comparison(

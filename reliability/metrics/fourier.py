@@ -65,13 +65,31 @@ def high_frequency_energy(maps: F64) -> PerImage:
     >>> high_frequency_energy([[[1.0, 1.0], [1.0, 1.0]], [[1.0, -1.0], [-1.0, 1.0]]])
     0.5
     """
+    return high_frequency_share(_energy(maps))
+
+
+def energy_by_band(maps: F64) -> F64:
+    """Energy of each image in the bands of :func:`fourier_energy`, [N, 5], in the maps' own unit squared.
+
+    Args:
+        maps: [N, H, W, D] finite float64.
+
+    Conventions:
+        An image's row does not depend on the others, so maps can be read batch by batch.
+    """
+    energy: F64 = np.ldexp(_energy(maps), 2 * exponent(maps))
+    return energy
+
+
+def high_frequency_share(energy: F64) -> PerImage:
+    """:func:`high_frequency_energy` of maps of which only the energies [N, 5] are left."""
 
     def finish(means: F64) -> F64:
         with np.errstate(invalid="ignore"):  # a resample that draws only maps of zeros
             share: F64 = means[:, 3:].sum(axis=1) / means.sum(axis=1)
         return share
 
-    return PerImage(_energy(maps), finish)
+    return PerImage(energy, finish)
 
 
 def _energy(maps: F64) -> F64:

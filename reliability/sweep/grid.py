@@ -19,7 +19,7 @@ from reliability.errors import UsageError
 from reliability.evaluate.inputs import INPUTS
 from reliability.metrics.kinds import Kind
 from reliability.metrics.registry import Metric, all_metrics
-from reliability.metrics.scores import SCORES, get_score
+from reliability.metrics.scores import get_score
 from reliability.models.spec import ModelSpec, parse_model
 from reliability.quant.recipe import Recipe, parse_recipe
 from reliability.sweep.plan import CandidateGrid, QuestionGrid, SweepPlan
@@ -53,6 +53,11 @@ class Unit:
     task: str
     questions: tuple[Question, ...]
 
+    @property
+    def fits(self) -> bool:
+        """Whether a question is about a score that is fitted on familiar pictures first."""
+        return any(q.score and "training" in get_score(q.score).needs for q in self.questions)
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -73,12 +78,13 @@ class Grid:
         return sum(len(unit.questions) for unit in self.units)
 
 
-def expand(plan: SweepPlan, root: Path | None = None) -> Grid:
+def expand(plan: SweepPlan, root: Path | None = None, opened: Mapping[str, DataSet] | None = None) -> Grid:
     """Work out the runs of a plan.
 
     Args:
         plan: As read.
         root: Where data sets lie.
+        opened: Data that need not be opened, by what the plan calls them.
 
     Raises:
         UsageError: An unknown model, recipe, metric or score, a pattern that meets
@@ -89,7 +95,7 @@ def expand(plan: SweepPlan, root: Path | None = None) -> Grid:
     copies: list[str] = []
     seen: set[str] = set()
     for number, grid in enumerate(plan.candidates, start=1):
-        data = open_data(grid.data, root, plan.limit)
+        data = (opened or {}).get(grid.data) or open_data(grid.data, root, plan.limit)
         candidates = []
         for model, recipe in _candidates(grid, f"{plan.path}, candidates {number}"):
             key = _identity(grid.data, model, recipe)
@@ -183,7 +189,7 @@ class _Questions:
         for metric in self._chosen(grid, number):
             if not _fits(metric.kind, task):
                 continue
-            scores = [s for s in grid.scores if task.fit is not None or "training" not in SCORES[s].needs]
+            scores = [s for s in grid.scores if task.fit is not None or "training" not in get_score(s).needs]
             if metric.kind in ABOUT_A_SCORE or (metric.kind == "selective" and scores):
                 if not grid.scores:
                     raise self._error(number, f"{metric.name} is about a score", "no scores", "add scores = [...]")

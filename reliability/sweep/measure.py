@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
 from reliability.errors import UndefinedMetricError
 from reliability.evaluate.compare import Pair
-from reliability.evaluate.inputs import INPUTS, Asked
+from reliability.evaluate.inputs import INPUTS, Asked, Side
 from reliability.metrics.kinds import KINDS, Kind
 from reliability.metrics.registry import Metric, get, value_of
 from reliability.sweep.grid import Question
-
-COMPARING: frozenset[Kind] = frozenset({"agreement", "grouped_agreement", "paired_scores", "paired_features"})
-"""Kinds whose value for the reference is that of the reference beside itself."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,7 @@ class Measurer:
     level: float
     keep: int = 20_000
     _known: OrderedDict[tuple[Any, ...], float] = field(default_factory=OrderedDict)
+    _reference: tuple[tuple[Any, ...], Side] | None = None
 
     def figures(self, pair: Pair, questions: Sequence[Question], reference: tuple[Any, ...]) -> Iterator[Figure]:
         """One figure for each question, in an order of their own.
@@ -64,9 +62,17 @@ class Measurer:
             questions: Of metrics that fit the task.
             reference: What tells this reference and task from others.
         """
+        pair = replace(pair, reference=self._same(pair.reference, reference))
         order = sorted(questions, key=lambda q: (get(q.metric).kind, q.score))
         for (kind, score), group in groupby(order, key=lambda q: (get(q.metric).kind, q.score)):
             yield from self._of_one_kind(pair, kind, score, list(group), reference)
+
+    def _same(self, side: Side, key: tuple[Any, ...]) -> Side:
+        """The side as it was beside the candidate before, with what was worked out of it then."""
+        key = (*key, side.fit is not None)
+        if self._reference is None or self._reference[0] != key:
+            self._reference = (key, side)
+        return self._reference[1]
 
     def _of_one_kind(
         self, pair: Pair, kind: Kind, score: str, questions: list[Question], reference: tuple[Any, ...]

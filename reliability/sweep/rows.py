@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 
-from reliability.errors import CacheError, MissingExtraError
+from reliability.errors import MissingExtraError
+from reliability.evaluate.store import Store
 from reliability.sweep.grid import Unit
 from reliability.sweep.measure import Figure
 
@@ -50,31 +49,20 @@ def chunk_name(units: Sequence[Unit]) -> str:
     return f"model={quote(units[0].model.name, safe='')}/part-{digest}.parquet"
 
 
-def write_rows(path: Path, measured: Iterable[tuple[Unit, Figure]]) -> int:
+def write_rows(store: Store, name: str, measured: Iterable[tuple[Unit, Figure]]) -> int:
     """Write a chunk's rows and return how many there are.
 
     Raises:
-        CacheError: The folder cannot be written.
+        CacheError: The place cannot be written.
     """
     import pyarrow as pa
 
     rows = [_row(unit, figure) for unit, figure in measured]
     columns = dict(zip(COLUMNS, zip(*rows, strict=True), strict=True))
     table = pa.table({name: pa.array(columns[name], type=_type(pa, name)) for name in COLUMNS})
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                require_pyarrow().write_table(table, file, compression="zstd")
-            os.replace(partial, path)
-        except BaseException:
-            Path(partial).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise CacheError(
-            where=str(path), what="rows cannot be written", got=error.strerror, next="free space, or name another --out"
-        ) from error
+    content = BytesIO()
+    require_pyarrow().write_table(table, content, compression="zstd")
+    store.publish(name, content.getvalue())
     return len(rows)
 
 

@@ -1,21 +1,26 @@
-"""Carry out a sweep in its folder, going on from what is there."""
+"""Carry out a sweep at its place, going on from what is there: first all embeddings, then the arithmetic."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 from typing import Protocol
 
-from reliability.errors import UsageError
+from reliability.errors import QuantizationError, ReliabilityError, UsageError
 from reliability.evaluate.code_version import code_version
+from reliability.evaluate.fill import engine_at, meet, outstanding
+from reliability.evaluate.need import Need
+from reliability.evaluate.store import Location, Store, below, open_store
+from reliability.evaluate.workers.workers import Workers
+from reliability.models.spec import ModelSpec
+from reliability.quant.recipe import Recipe
 from reliability.sweep.grid import Grid, Unit
 from reliability.sweep.plan import SweepPlan
 from reliability.sweep.rows import FOLDER, chunk_name, require_pyarrow
-from reliability.sweep.work import Chunk, Place
+from reliability.sweep.work import Chunk, Place, work
 from reliability.versions import installed
 
 ROWS_A_CHUNK = 2000
@@ -23,20 +28,21 @@ ROWS_A_CHUNK = 2000
 _MANIFEST = "sweep.json"
 _VERSIONS = ("torch", "numpy", "scipy", "open_clip_torch")
 
-Runner = Callable[[Place, Sequence[Chunk]], Iterator[tuple[Chunk, int]]]
-"""Carries out chunks and yields each with the number of its rows as it is finished."""
-
 
 class Bar(Protocol):
     """What is told how far a sweep is."""
 
     def update(self, n: int) -> object:
-        """So many more runs are done."""
+        """So many more are done."""
         ...
 
     def close(self) -> None:
-        """The sweep is over, whether it was finished or not."""
+        """It is over, whether it was finished or not."""
         ...
+
+
+Progress = Callable[[str, int, int], Bar]
+"""Given what is counted, how many there are and how many were there, what to tell of the others."""
 
 
 def chunks_of(grid: Grid, rows: int = ROWS_A_CHUNK) -> list[Chunk]:
@@ -63,57 +69,93 @@ def run_sweep(
     plan: SweepPlan,
     grid: Grid,
     place: Place,
-    runner: Runner,
-    progress: Callable[[int, int], Bar],
+    workers: Workers,
+    progress: Progress,
     rows_a_chunk: int = ROWS_A_CHUNK,
 ) -> int:
-    """Measure what the sweep's folder does not hold yet; returns the number of rows it then holds.
+    """Measure what the sweep's place does not hold yet; returns the number of rows it then holds.
 
     Args:
         plan, grid: As read and expanded.
         place: Where to work.
-        runner: Local processes, or a cluster.
-        progress: Given how many runs the plan asks for and how many an earlier start had
-            measured, what to tell of the others.
+        workers: Local processes, or a cluster.
+        progress: Told of embeddings, where any are lacking, and of runs.
         rows_a_chunk: About so many rows become a file; the same for every start of a sweep.
 
     Raises:
-        UsageError: The folder belongs to another plan, or its rows were measured by other code.
+        UsageError: The place holds another plan's rows, or such that were measured by other code.
         MissingExtraError: pyarrow is not installed.
         ReliabilityError: What a worker raised.
     """
     require_pyarrow()
-    _claim(place.out, plan)
-    rows = place.out / FOLDER
-    left = [chunk for chunk in chunks_of(grid, rows_a_chunk) if not (rows / chunk.name).is_file()]
+    store = open_store(place.out, "--out")
+    _claim(store, place.out, plan)
+    there = store.names(FOLDER)
+    left = [chunk for chunk in chunks_of(grid, rows_a_chunk) if chunk.name not in there]
+    place = replace(place, refused=embed(place, left, workers, progress))
     found = grid.runs - sum(chunk.runs for chunk in left)
-    with closing(progress(grid.runs, found)) as bar:
-        for _, count in runner(place, left):
+    with closing(progress("run", grid.runs, found)) as bar:
+        for _, count in workers.each(work, place, left):
             bar.update(count)
             found += count
     return found
 
 
-def _claim(out: Path, plan: SweepPlan) -> None:
-    """Make the folder this plan's, or see that it is.
+def embed(
+    place: Place, chunks: Sequence[Chunk], workers: Workers, progress: Progress
+) -> dict[tuple[ModelSpec, Recipe], str]:
+    """Have in the cache whatever the chunks will read.
+
+    Returns:
+        Why candidates cannot be had: a model without the structure that a recipe rewrites
+        is no fault of the sweep.
+
+    Raises:
+        ReliabilityError: Why something else cannot be had; the rest is there then.
+    """
+    refused: dict[tuple[ModelSpec, Recipe], str] = {}
+    faults: list[ReliabilityError] = []
+    for data in dict.fromkeys(unit.data for chunk in chunks for unit in chunk.units):
+        site = place.site(data)
+        waves = outstanding(site, _needs(place, data, chunks))
+        if not waves:
+            continue
+        with closing(progress("embedding", sum(map(len, waves)), 0)) as bar:
+            for need, fault in meet(site, waves, workers):
+                bar.update(1)
+                if isinstance(fault, QuantizationError) and isinstance(need.candidate, Recipe):
+                    refused[need.model, need.candidate] = f"{fault.where}: {fault.what}"
+                elif fault is not None:
+                    faults.append(fault)
+    if faults:
+        raise faults[0]
+    return refused
+
+
+def _needs(place: Place, data: str, chunks: Iterable[Chunk]) -> Iterator[Need]:
+    engine = engine_at(place.site(data))
+    for unit in (unit for chunk in chunks for unit in chunk.units if unit.data == data):
+        yield from engine.needs(unit.model, unit.recipe, engine.data.task(unit.task), fit=unit.fits)
+
+
+def _claim(store: Store, where: Location, plan: SweepPlan) -> None:
+    """Make the place this plan's, or see that it is.
 
     Raises:
         UsageError: It is another plan's, or rows of another code lie there, which must not be mixed with new ones.
     """
     mine = {"plan": plan.digest, "code": _code(), "versions": {name: installed(name) for name in _VERSIONS}}
-    file = out / _MANIFEST
-    out.mkdir(parents=True, exist_ok=True)
-    if not file.exists():
-        partial = file.with_suffix(f".{os.getpid()}.partial")
-        partial.write_text(json.dumps(mine | {"path": plan.path}, indent=2) + "\n")
-        os.replace(partial, file)
+    written = store.read(_MANIFEST)
+    if written is None:
+        store.publish(_MANIFEST, (json.dumps(mine | {"path": plan.path}, indent=2) + "\n").encode())
         return
-    theirs = json.loads(file.read_text())
+    theirs = json.loads(written)
     differ = [key for key in mine if theirs.get(key) != mine[key]]
     if differ:
         raise UsageError(
-            where=str(file), what="the folder holds rows of another sweep, which are not mixed with new ones",
-            got=f"another {' and '.join(differ)}", next="name an empty folder with --out",
+            where=str(below(where, _MANIFEST)),
+            what="the place holds rows of another sweep, which are not mixed with new ones",
+            got=f"another {' and '.join(differ)}", next="name an empty one with --out",
         )  # fmt: skip
 
 

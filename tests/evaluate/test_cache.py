@@ -224,7 +224,7 @@ def test_an_entry_that_another_worker_computes_is_left_for_last(cache: Cache) ->
 
 
 def test_waiting_for_another_worker_ends_in_an_error(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reliability.evaluate.cache._LOCK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("reliability.evaluate.store.LOCK_TIMEOUT_S", 0.05)
     begun, done = threading.Event(), threading.Event()
 
     def hang() -> Arrays:

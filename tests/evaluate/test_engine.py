@@ -47,8 +47,8 @@ def test_fp32_is_the_reference_itself(engine: Engine, data: DataSet, tiny: Model
     assert np.array_equal(reference.image, candidate.image)
     assert np.array_equal(reference.text, candidate.text)
     assert pair.harm("top1", replicates=20).harm.estimate == 0
-    # One entry for the pictures, one for the prompts.
-    assert entries(engine.cache) == 2
+    # One entry for the pictures' features, one for the prompts', one for what the pictures were.
+    assert entries(engine.cache) == 3
     assert data.sources["pictures"].reads == 1
 
 
@@ -79,10 +79,11 @@ def test_tasks_and_recipes_share_what_is_computed(engine: Engine, cache: Cache, 
     source = data.sources["pictures"]
     assert source.reads == len(recipes)
     assert data.range_setting.draws == 2
-    # Features by recipe, two prepared candidates, and two heads that no vision recipe changes.
-    assert entries(cache) == 3 + 2 + 2
+    # Features by recipe, two prepared candidates, two heads that no vision recipe changes, and which pictures
+    # were embedded and which ones ranges were set on.
+    assert entries(cache) == 3 + 2 + 2 + 2
     Engine(cache, data).pair(tiny, W8, data.task("ood/near"))
-    assert (source.reads, entries(cache)) == (3, 7)
+    assert (source.reads, entries(cache)) == (3, 9)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,9 @@ def test_unfamiliar_pictures_have_no_label(engine: Engine, data: DataSet, tiny: 
 def test_a_familiar_part_that_keeps_every_label_keeps_its_own_numbers(
     engine: Engine, data: DataSet, tiny: ModelSpec
 ) -> None:
-    task = replace(data.task("ood/near"), part=Part("pictures"), familiar=Part("pictures"))
+    known = data.sources["pictures"]
+    data.sources["others"] = replace(known, name="others", images=[255 - image for image in known.images])
+    task = replace(data.task("ood/near"), part=Part("others"), familiar=Part("pictures"))
     side = engine.pair(tiny, FP32, task).reference
     assert set(side.part.labels.tolist()) == {-1}
     assert side.familiar.labels.tolist() == data.sources["pictures"].labels.tolist()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+
+# Helpers of these tests are imported by name, by the processes that they start too.
+sys.path.insert(0, str(Path(__file__).parent))
 
 pytest.importorskip("pyarrow")
 

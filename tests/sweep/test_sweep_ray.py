@@ -4,89 +4,135 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
-from functools import partial
+import time
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sweeping import ALL, sweep
 
 from reliability.errors import MissingExtraError, UsageError
-from reliability.sweep import cluster
-from reliability.sweep.cluster import Cluster, run_on_ray
-from reliability.sweep.grid import expand
-from reliability.sweep.local import run_here
-from reliability.sweep.plan import load_plan
+from reliability.evaluate import fill
+from reliability.evaluate.fill import Site
+from reliability.evaluate.need import Need
+from reliability.evaluate.workers.ray_cluster import NoSuchDeviceWarning, RayWorkers
+from reliability.sweep import run
 from reliability.sweep.query import query
-from reliability.sweep.run import run_sweep
 from reliability.sweep.work import Chunk, Place, work
 
-ALL = "SELECT * FROM runs ORDER BY ALL"
+SMALL = {"object_store_memory": 80 * 2**20}
 
 
-class Silent:
-    def __init__(self, total: int, found: int) -> None:
-        self.left = total - found
-
-    def update(self, n: int) -> None:
-        self.left -= n
-
-    def close(self) -> None:
-        pass
+def tasks(count: int) -> list[Chunk]:
+    return [Chunk(f"task {number}", ()) for number in range(count)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def two_nodes() -> Iterator[object]:
-    """A head without workers and two nodes of one core each."""
+    """A head without workers, and two nodes of one core and one GPU each; the GPUs are only counted."""
     ray = pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster as Nodes
+    from ray.cluster_utils import Cluster
 
-    small = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
-    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, **small})
-    nodes.added = [nodes.add_node(num_cpus=1, object_store_memory=80 * 2**20) for _ in range(2)]
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **SMALL})
+    nodes.added = [nodes.add_node(num_cpus=1, num_gpus=1, **SMALL) for _ in range(2)]
     ray.init(address=nodes.address, log_to_driver=False)
     yield nodes
     ray.shutdown()
     nodes.shutdown()
 
 
-def sweep(plan_file: Path, out: Path, cache: Path, runner) -> list:
-    plan = load_plan(plan_file)
-    grid = expand(plan)
-    place = Place(out, cache, None, plan.limit, plan.level)
-    assert run_sweep(plan, grid, place, runner, Silent, rows_a_chunk=2) == grid.runs
-    return query(out, ALL).rows
-
-
-def test_a_cluster_gives_the_same_rows_though_a_process_and_a_node_die(
+def test_a_cluster_gives_the_same_rows_though_a_process_and_a_node_die_under_their_tasks(
     plan_file: Path, tmp_path: Path, embeddings: Path, monkeypatch: pytest.MonkeyPatch, two_nodes: object
 ) -> None:
-    whole = sweep(plan_file, tmp_path / "whole", embeddings, partial(run_here, workers=0))
-    mark = tmp_path / "killed"
+    plan_file.write_text(plan_file.read_text().replace("limit = 24", "limit = 6").replace(', "w4a16-minmax"', ""))
+    sweep(plan_file, tmp_path / "whole", embeddings)
+    killed, lost, fetch = tmp_path / "killed", tmp_path / "lost", fill.fetch
+    doomed = two_nodes.added[0].node_id
 
-    # Defined here, so that it travels to the workers by value: they cannot import this module.
-    def kills_its_process_once(place: Place, chunk: Chunk) -> int:
-        if mark.exists():
-            return work(place, chunk)
-        mark.touch()
+    # Defined here, so that they travel to the workers by value: they cannot import this module.
+    def kills_its_process_once(site: Site, need: Need) -> object:
+        if killed.exists():
+            return fetch(site, need)
+        killed.touch()
         return os.kill(os.getpid(), signal.SIGKILL)
 
-    def loses_a_node(place: Place, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, int]]:
-        for number, finished in enumerate(run_on_ray(place, chunks, Cluster())):
-            if number == 2:
-                two_nodes.remove_node(two_nodes.added[0], allow_graceful=False)
-            yield finished
+    def waits_for_the_end_of_its_node(place: Place, chunk: Chunk) -> int:
+        import ray
 
-    monkeypatch.setattr(cluster, "work", kills_its_process_once)
-    rows = sweep(plan_file, tmp_path / "out", embeddings, loses_a_node)
-    assert mark.exists()
-    assert rows == whole
-    assert len(rows) == 36
+        if ray.get_runtime_context().get_node_id() == doomed:
+            lost.touch()
+            time.sleep(120)
+        return work(place, chunk)
+
+    class LosesANode(RayWorkers):
+        def each(self, do, shared, items, *, on_device=False):
+            for number, finished in enumerate(super().each(do, shared, items, on_device=on_device)):
+                if not on_device and number == 2:
+                    while not lost.exists():
+                        time.sleep(0.05)
+                    two_nodes.remove_node(two_nodes.added.pop(0), allow_graceful=False)
+                yield finished
+
+    monkeypatch.setattr(fill, "fetch", kills_its_process_once)
+    monkeypatch.setattr(run, "work", waits_for_the_end_of_its_node)
+    sweep(plan_file, tmp_path / "out", tmp_path / "cold", LosesANode(), rows=2)
+    assert killed.exists()
+    assert lost.exists()
+    found = query(tmp_path / "out", ALL)
+    assert found == query(tmp_path / "whole", ALL)
+    assert len(found.rows) == 24
+    two_nodes.added.append(two_nodes.add_node(num_cpus=1, num_gpus=1, **SMALL))
+    assert {file.name for file in tmp_path.glob("cold/*/*.bin")} <= {file.name for file in embeddings.rglob("*.bin")}
 
 
-def test_an_address_without_a_cluster_is_an_error(plan_file: Path, tmp_path: Path, embeddings: Path) -> None:
-    pytest.importorskip("ray")
+@pytest.mark.usefixtures("two_nodes")
+def test_tasks_that_run_models_share_a_gpu_by_the_fraction_asked_for_and_others_take_none(tmp_path: Path) -> None:
+    def gpus_of(_: Path, __: Chunk) -> list[str]:
+        import ray
+
+        return ray.get_runtime_context().get_accelerator_ids()["GPU"]
+
+    def beside_another(folder: Path, task: Chunk) -> tuple[str, list[str], float, float]:
+        import ray
+
+        context, begun = ray.get_runtime_context(), time.monotonic()
+        node = folder / context.get_node_id()
+        node.mkdir(exist_ok=True)
+        (node / task.name).touch()
+        while len(list(node.iterdir())) < 2 and time.monotonic() < begun + 60:
+            time.sleep(0.02)
+        return node.name, context.get_accelerator_ids()["GPU"], begun, time.monotonic()
+
+    found = [told for _, told in RayWorkers(gpus=0.5, cpus=0).each(beside_another, tmp_path, tasks(8), on_device=True)]
+    together = [sum(n == node and a <= begun < b for n, _, a, b in found) for node, _, begun, _ in found]
+    assert len({node for node, *_ in found}) == 2
+    assert all(gpus == ["0"] for _, gpus, *_ in found)
+    assert max(together) == 2
+    assert [gpus for _, gpus in RayWorkers(gpus=0.5).each(gpus_of, tmp_path, tasks(2))] == [[], []]
+
+
+@pytest.mark.usefixtures("two_nodes")
+def test_gpus_that_the_cluster_does_not_have_are_missed_before_anything_waits_for_them(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NoSuchDeviceWarning)
+        with pytest.raises(NoSuchDeviceWarning, match="has 2 GPUs now"):
+            next(RayWorkers(gpus=3).each(work, tmp_path, tasks(1), on_device=True))
+
+
+@pytest.mark.parametrize("gpus", [-0.5, 1.5])
+def test_a_share_of_a_gpu_that_cannot_be_had_is_refused(gpus: float) -> None:
+    with pytest.raises(UsageError, match="part of one GPU, or whole ones"):
+        RayWorkers(gpus=gpus)
+
+
+def test_an_address_without_a_cluster_is_an_error(
+    plan_file: Path, tmp_path: Path, embeddings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whatever this process is connected to for the other tests.
+    monkeypatch.setattr(pytest.importorskip("ray"), "is_initialized", lambda: False)
     with pytest.raises(UsageError, match="no Ray cluster can be reached there"):
-        sweep(plan_file, tmp_path / "out", embeddings, partial(run_on_ray, cluster=Cluster("127.0.0.1:1")))
+        sweep(plan_file, tmp_path / "out", embeddings, RayWorkers("127.0.0.1:1"))
 
 
 def test_a_missing_ray_names_its_extra(
@@ -94,4 +140,4 @@ def test_a_missing_ray_names_its_extra(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"quant-reliability\[ray\]"):
-        sweep(plan_file, tmp_path / "out", embeddings, partial(run_on_ray, cluster=Cluster()))
+        sweep(plan_file, tmp_path / "out", embeddings, RayWorkers())

@@ -4,61 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
-import time
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 import pytest
+from sweeping import ALL, sweep
 
 from reliability.data.registry import open_data
 from reliability.errors import MissingExtraError, UsageError
 from reliability.evaluate.cache import Cache
 from reliability.evaluate.engine import Engine
+from reliability.evaluate.workers.local import LocalWorkers
+from reliability.evaluate.workers.workers import WorkerDiedError
 from reliability.models.spec import parse_model
 from reliability.quant.recipe import parse_recipe
-from reliability.sweep import local
-from reliability.sweep.grid import expand
-from reliability.sweep.local import WorkerDiedError, run_here
-from reliability.sweep.plan import load_plan
+from reliability.sweep import run
 from reliability.sweep.query import query
-from reliability.sweep.run import run_sweep
-from reliability.sweep.work import Place
-
-ALL = "SELECT * FROM runs ORDER BY ALL"
-
-
-class Bar:
-    def __init__(self, total: int, found: int) -> None:
-        self.total, self.found, self.done = total, found, 0
-
-    def update(self, n: int) -> None:
-        self.done += n
-
-    def close(self) -> None:
-        pass
-
-
-def place(out: Path, cache: Path, limit: int | None = 24) -> Place:
-    return Place(out, cache, None, limit, 0.95)
-
-
-HERE = partial(run_here, workers=0)
-
-
-def sweep(plan_file: Path, out: Path, cache: Path, runner=HERE, rows: int = 4):
-    """Carry out a plan and return its bar."""
-    plan, bars = load_plan(plan_file), []
-    grid = expand(plan)
-
-    def begin(total: int, found: int) -> Bar:
-        bars.append(Bar(total, found))
-        return bars[0]
-
-    assert run_sweep(plan, grid, place(out, cache, plan.limit), runner, begin, rows) == grid.runs
-    return bars[0]
 
 
 def test_every_run_is_a_row_with_the_figures_of_the_gate(plan_file: Path, tmp_path: Path, embeddings: Path) -> None:
@@ -113,35 +75,18 @@ def test_a_second_start_measures_nothing_again(plan_file: Path, tmp_path: Path, 
 def test_a_sweep_stopped_between_two_files_goes_on_there(plan_file: Path, tmp_path: Path, embeddings: Path) -> None:
     sweep(plan_file, tmp_path / "whole", embeddings)
 
-    def stops(where, chunks):
-        with closing(run_here(where, chunks, 0)) as results:
-            yield from (next(results) for _ in range(3))
-        raise KeyboardInterrupt
+    class Stops(LocalWorkers):
+        def each(self, do, shared, items, *, on_device=False):
+            with closing(super().each(do, shared, items)) as results:
+                yield from results if on_device else (next(results) for _ in range(3))
+            if not on_device:
+                raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sweep(plan_file, tmp_path / "out", embeddings, stops)
+        sweep(plan_file, tmp_path / "out", embeddings, Stops(0))
     bar = sweep(plan_file, tmp_path / "out", embeddings)
     assert (bar.found, bar.done) == (12, 24)
     assert query(tmp_path / "out", ALL) == query(tmp_path / "whole", ALL)
-
-
-def test_a_sweep_killed_at_any_moment_loses_and_doubles_no_row(
-    plan_file: Path, tmp_path: Path, embeddings: Path
-) -> None:
-    sweep(plan_file, tmp_path / "whole", embeddings)
-    out = tmp_path / "out"
-    program = (
-        f"import sys; from pathlib import Path; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        f"import test_sweep_run as t; t.sweep(Path({str(plan_file)!r}), Path({str(out)!r}), Path({str(embeddings)!r}))"
-    )
-    for wanted in (1, 4):
-        child = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
-        while child.poll() is None and len(list(out.rglob("*.parquet"))) < wanted:
-            time.sleep(0.005)
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-    sweep(plan_file, out, embeddings)
-    assert query(out, ALL) == query(tmp_path / "whole", ALL)
 
 
 def test_processes_give_the_same_rows_and_one_that_dies_is_replaced(
@@ -149,8 +94,8 @@ def test_processes_give_the_same_rows_and_one_that_dies_is_replaced(
 ) -> None:
     sweep(plan_file, tmp_path / "whole", embeddings)
     monkeypatch.setenv("DIES_ONCE", str(tmp_path / "died"))
-    monkeypatch.setattr(local, "work", dies_once)
-    sweep(plan_file, tmp_path / "out", embeddings, partial(run_here, workers=1), rows=20)
+    monkeypatch.setattr(run, "work", dies_once)
+    sweep(plan_file, tmp_path / "out", embeddings, LocalWorkers(1), rows=20)
     assert (tmp_path / "died").exists()
     assert query(tmp_path / "out", ALL) == query(tmp_path / "whole", ALL)
 
@@ -172,9 +117,9 @@ def dies(_where, _chunk):
 def test_workers_that_always_die_are_an_error(
     plan_file: Path, tmp_path: Path, embeddings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "work", dies)
+    monkeypatch.setattr(run, "work", dies)
     with pytest.raises(WorkerDiedError, match="a worker process died"):
-        sweep(plan_file, tmp_path / "out", embeddings, partial(run_here, workers=1), rows=100)
+        sweep(plan_file, tmp_path / "out", embeddings, LocalWorkers(1), rows=100)
 
 
 def test_rows_of_another_plan_are_not_mixed_in(plan_file: Path, tmp_path: Path, embeddings: Path) -> None:

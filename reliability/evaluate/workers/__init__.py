@@ -1,0 +1,1 @@
+"""Who does a run's tasks: this process, processes of this machine, or a cluster."""
