@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reliability.evaluate.compare import Pair
 from reliability.evaluate.inputs import Side
@@ -50,6 +51,30 @@ def with_permuted_labels(pair: Pair, seed: int = 0) -> Pair:
         for side in (pair.reference, pair.candidate)
     )
     return Pair(pair.task, reference, candidate)
+
+
+def with_permuted_membership(pair: Pair, seed: int = 0) -> Pair:
+    """An OOD task whose familiar and unfamiliar pictures are dealt anew: nothing is left to be told apart."""
+    assert pair.reference.familiar is not None, "only OOD tasks have familiar pictures"
+    few, total = len(pair.reference.part.ids), len(pair.reference.part.ids) + len(pair.reference.familiar.ids)
+    unfamiliar = np.isin(np.arange(total), np.random.default_rng(seed).permutation(total)[:few])
+    return Pair(pair.task, _dealt(pair.reference, unfamiliar), _dealt(pair.candidate, unfamiliar))
+
+
+def _dealt(side: Side, unfamiliar: NDArray[np.bool_]) -> Side:
+    assert side.familiar is not None, "only OOD tasks have familiar pictures"
+    joined = {
+        name: np.concatenate([getattr(side.part, name), getattr(side.familiar, name)])
+        for name in ("image", "labels", "groups", "ids")
+    }
+    part, familiar = (
+        replace(
+            side.part, image=joined["image"][rows], labels=joined["labels"][rows], groups=joined["groups"][rows],
+            ids=joined["ids"][rows],
+        )
+        for rows in (unfamiliar, ~unfamiliar)
+    )  # fmt: skip
+    return Side(part, familiar)
 
 
 def _directions(side: Side) -> F64:

@@ -2,152 +2,139 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 
-from reliability.study.bench import (
-    BITS,
-    NOISE,
-    NOISE_ARM,
-    PTQ,
-    QAT,
-    SHIPPED,
-    StudyBench,
-    outcome,
-    p_value,
-    some_hold,
-)  # fmt: skip
+from reliability.study.bench import StudyBench, corrected, outcome, p_value
 from reliability.study.controls import with_permuted_labels
-from reliability.study.finding import Effect, Finding
-from reliability.types import Comparison, Outcome
+from reliability.study.finding import Effect, Judged, Verdict
+from reliability.study.names import NOISE, NOISE_ARM, PTQ, QAT, SHIPPED, TRAINED
+from reliability.types import Comparison
 
-FOUR = (
-    ("id", "top1", ""), ("id", "ece", ""), ("ood/near", "auroc", "mcm"), (NOISE, "mean_corruption_accuracy", ""),
-)  # fmt: skip
+Question = tuple[str, str, str]
+ACCURACY: Question = ("id", "top1", "")
+CALIBRATION: Question = ("id", "ece", "")
+DETECTION: Question = ("ood/near", "auroc", "mcm")
+THREE = (ACCURACY, CALIBRATION, DETECTION)
+FOUR = (*THREE, (NOISE, "mean_corruption_accuracy", ""))
 """Task, metric and score of the four kinds of reliability that the study sees improve at once."""
+_REFITTED: Question = ("id", "ece_after_temperature", "")
 
 
-def all_at_once(bench: StudyBench) -> Iterator[Finding]:
+def all_at_once(bench: StudyBench) -> Judged:
     """Claim 1: some recipe improves accuracy, calibration, OOD detection and noise robustness together."""
-    rate = 1.0 - bench.level
-    for model in bench.models:
-        found = {recipe: [bench.harm(model, recipe, *what) for what in FOUR] for recipe in SHIPPED}
-        # All four must improve, so a recipe is as convincing as the least of them.
-        p_values = {recipe: max(p_value(f, "improves") for f in four) for recipe, four in found.items()}
-        best = min(p_values, key=p_values.__getitem__)
-        hopeless = all(any(outcome(f, "improves") == "broken" for f in four) for four in found.values())
-        verdict: Outcome = (
-            "holds" if some_hold(list(p_values.values()), rate) else "broken" if hopeless else "inconclusive"
-        )
-        permuted = with_permuted_labels(bench.pair(model, best, "id")).harm("top1", level=bench.level)
-        yield Finding(
-            claim="1",
-            title="Accuracy, calibration error, OOD detection and noise robustness improve at once",
-            subject=model.name,
-            verdict=verdict,
-            effects=tuple(Effect.harm(best, f) for f in found[best]),
-            controls=(Effect.harm(f"{best}, labels permuted", permuted),),
-            meaning={
-                "holds": f"{best} is better than FP32 in all four respects.",
-                "broken": "Every recipe loses in one respect or another: expect a trade, not a gift.",
-                "inconclusive": "No recipe is shown to gain in all four respects, nor shown not to.",
-            }[verdict],
-        )
-
-
-def sign_follows_confidence(bench: StudyBench) -> Iterator[Finding]:
-    """Claim 2: the calibration error of underconfident models falls, that of overconfident ones rises."""
-    sides: dict[str, list[Comparison]] = {"improves": [], "worsens": []}
-    for model in bench.models:
-        recipe = f"{BITS[1]}-{PTQ}"
-        found, signed = bench.harm(model, recipe, "id", "ece"), bench.harm(model, recipe, "id", "signed_ece").reference
-        expected = "improves" if signed.upper < 0 else "worsens" if signed.lower > 0 else None
-        if expected is not None:
-            sides[expected].append(found)
-        verdict: Outcome = outcome(found, expected) if expected else "inconclusive"  # type: ignore[arg-type]
-        refitted = bench.harm(model, recipe, "id", "ece_after_temperature")
-        yield Finding(
-            claim="2",
-            title="The calibration error falls where FP32 was underconfident and rises where it was overconfident",
-            subject=model.name,
-            verdict=verdict,
-            effects=(
-                Effect.harm(recipe, found),
-                Effect("FP32, value", "signed_ece", signed.estimate, signed.lower, signed.upper),
-            ),
-            controls=(Effect.harm(f"{recipe}, both temperatures refitted", refitted),),
-            meaning=f"FP32 is {_confidence(expected)}; what stays after refitting is no matter of temperature.",
-        )
-    if sides["improves"] and sides["worsens"]:
-        yield _interaction(sides)
-
-
-def _confidence(expected: str | None) -> str:
-    return {"improves": "underconfident", "worsens": "overconfident", None: "neither over- nor underconfident"}[
-        expected
-    ]
-
-
-def _interaction(sides: dict[str, list[Comparison]]) -> Finding:
-    """Whether harm is larger among overconfident models than among underconfident ones.
-
-    Conventions:
-        Models see the same pictures, so their errors may move together; standard errors are
-        added up rather than in squares, which is the widest they can be.
-    """
-    under, over = ([f.harm for f in sides[name]] for name in ("improves", "worsens"))
-    estimate = sum(h.estimate for h in over) / len(over) - sum(h.estimate for h in under) / len(under)
-    width = sum(max(h.upper - h.estimate, h.estimate - h.lower) / len(group) for group in (over, under) for h in group)
-    verdict: Outcome = "holds" if estimate - width > 0 else "broken" if estimate + width <= 0 else "inconclusive"
-    return Finding(
-        claim="2",
-        title="The sign of the change depends on the pre-training source (interaction)",
-        subject="all models",
-        verdict=verdict,
-        effects=(Effect("overconfident less underconfident", "ece", estimate, estimate - width, estimate + width),),
-        controls=(),
-        meaning=f"Over {len(over)} overconfident and {len(under)} underconfident models; know the sign of yours.",
+    found = {recipe: [bench.harm(recipe, *what) for what in FOUR] for recipe in bench.usable(SHIPPED)}
+    best, p, verdict = _some_improves_all(found, bench.rate)
+    permuted = with_permuted_labels(bench.pair(best, "id")).harm("top1", level=bench.level)
+    return Judged(
+        verdict,
+        effects=_improvements(best, found[best]),
+        controls=(
+            Effect.harm(f"{best}, both temperatures refitted", bench.harm(best, *_REFITTED)),
+            Effect.harm(f"{best}, labels permuted", permuted),
+        ),
+        meaning={
+            "holds": f"{best} is better than FP32 in all four respects.",
+            "broken": "Every recipe is shown to lose in one respect or another: expect a trade, not a gift.",
+            "inconclusive": f"No recipe is shown to gain in all four respects; {best} comes nearest.",
+        }[verdict],
+        p_value=p,
     )
 
 
-def detection_despite_calibration(bench: StudyBench) -> Iterator[Finding]:
+def training_improves_three(bench: StudyBench) -> Judged:
+    """Claim 4, first half: training through the grid gains on accuracy, calibration and OOD detection together."""
+    found = {recipe: [bench.harm(recipe, *what) for what in THREE] for recipe in bench.usable(TRAINED)}
+    best, p, verdict = _some_improves_all(found, bench.rate)
+    arm = f"{best.partition('-')[0]}-{NOISE_ARM}"
+    return Judged(
+        verdict,
+        effects=_improvements(best, found[best]),
+        controls=(
+            *(Effect.harm(f"{arm} (float, no grid)", bench.harm(arm, *what)) for what in THREE),
+            Effect.harm(f"{best}, both temperatures refitted", bench.harm(best, *_REFITTED)),
+        ),
+        meaning={
+            "holds": f"{best} gains on all three; what the noise arm gains too is the training's, not the grid's.",
+            "broken": "Training through the grid is shown to cost one of the three, whatever the recipe.",
+            "inconclusive": f"Training does not show a gain on all three; {best} comes nearest.",
+        }[verdict],
+        p_value=p,
+    )
+
+
+def _some_improves_all(found: Mapping[str, Sequence[Comparison]], rate: float) -> tuple[str, float, Verdict]:
+    """The recipe nearest to improving in every respect, the p-value of the search, and what it comes to."""
+    # All must improve, so a recipe is as convincing as the least of them.
+    best, p = corrected({recipe: max(p_value(f, "improves") for f in each) for recipe, each in found.items()}, rate)
+    hopeless = all(any(outcome(f, "improves") == "broken" for f in each) for each in found.values())
+    return best, p, "holds" if p <= rate else "broken" if hopeless else "inconclusive"
+
+
+def _improvements(recipe: str, found: Sequence[Comparison]) -> tuple[Effect, ...]:
+    return tuple(Effect.harm(recipe, f, "improves") for f in found)
+
+
+def sign_follows_confidence(bench: StudyBench, recipe: str) -> Judged:
+    """Claim 2: the calibration error of underconfident models falls, that of overconfident ones rises."""
+    found, signed = bench.harm(recipe, *CALIBRATION), bench.harm(recipe, "id", "signed_ece").reference
+    expected, confidence = None, "neither over- nor underconfident, so nothing is claimed of it"
+    if signed.upper < 0:
+        expected, confidence = "improves", "underconfident"
+    elif signed.lower > 0:
+        expected, confidence = "worsens", "overconfident"
+    refitted = bench.harm(recipe, *_REFITTED)
+    return Judged(
+        outcome(found, expected) if expected else "inconclusive",  # type: ignore[arg-type]
+        effects=(
+            Effect.harm(recipe, found, expected),  # type: ignore[arg-type]
+            Effect.of("FP32, value", "signed_ece", signed),
+        ),
+        controls=(Effect.harm(f"{recipe}, both temperatures refitted", refitted),),
+        meaning=f"FP32 is {confidence}; only what stays once both temperatures are refitted is more than confidence.",
+    )
+
+
+def detection_despite_calibration(bench: StudyBench) -> Judged:
     """Claim 3: OOD detection can improve where the calibration error got worse."""
-    for model in bench.models:
-        pairs = {
-            (recipe, score): (bench.harm(model, recipe, "id", "ece"), bench.harm(model, recipe, task, "auroc", score))
-            for recipe in SHIPPED
-            for task, score in (("ood/near", "mcm"), ("ood/near", "msp"))
-        }
-        p_values = {key: max(p_value(e, "worsens"), p_value(a, "improves")) for key, (e, a) in pairs.items()}
-        best = min(p_values, key=p_values.__getitem__)
-        none = all(outcome(e, "worsens") == "broken" or outcome(a, "improves") == "broken" for e, a in pairs.values())
-        holds = some_hold(list(p_values.values()), 1.0 - bench.level)
-        yield Finding(
-            claim="3",
-            title="OOD AUROC improves of some recipe whose calibration error got worse",
-            subject=model.name,
-            verdict="holds" if holds else "broken" if none else "inconclusive",
-            effects=tuple(Effect.harm(f"{best[0]} ({best[1]})", f) for f in pairs[best]),
-            controls=(),
-            meaning="Calibration and detection are judged apart: neither stands for the other.",
-        )
+    task = DETECTION[0]
+    pairs = {
+        f"{recipe} ({score})": (bench.harm(recipe, *CALIBRATION), bench.harm(recipe, task, "auroc", score))
+        for recipe in bench.usable(SHIPPED)
+        for score in ("mcm", "msp")
+    }
+    p_values = {key: max(p_value(e, "worsens"), p_value(a, "improves")) for key, (e, a) in pairs.items()}
+    best, p = corrected(p_values, bench.rate)
+    none = all(outcome(e, "worsens") == "broken" or outcome(a, "improves") == "broken" for e, a in pairs.values())
+    worse, better = pairs[best]
+    return Judged(
+        "holds" if p <= bench.rate else "broken" if none else "inconclusive",
+        effects=(Effect.harm(best, better, "improves"), Effect.harm(best, worse, "worsens")),
+        controls=(),
+        meaning="Judge calibration and detection apart: neither stands for the other.",
+        p_value=p,
+    )
 
 
-def training_beats_rounding(bench: StudyBench) -> Iterator[Finding]:
-    """Claim 4: at equal bits, training beats rounding on the calibration error."""
-    for model in bench.models:
-        for bits in BITS:
-            qat, ptq, arm = (f"{bits}-{method}" for method in (QAT, PTQ, NOISE_ARM))
-            found = bench.harm(model, qat, "id", "ece", against=ptq)
-            verdict = outcome(found, "improves")
-            yield Finding(
-                claim="4",
-                title=f"Training beats rounding on the calibration error at {bits.upper()}",
-                subject=model.name,
-                verdict=verdict,
-                effects=(
-                    Effect.harm(f"{qat} against {ptq}", found),
-                    *(Effect.harm(f"{qat} against FP32", bench.harm(model, qat, *what)) for what in FOUR[:3]),
-                ),
-                controls=(Effect.harm(f"{arm} (float, no grid) against FP32", bench.harm(model, arm, "id", "ece")),),
-                meaning="What the noise arm gains too comes from training on, not from the grid.",
-            )
+def training_beats_rounding(bench: StudyBench, bits: str) -> Judged:
+    """Claim 4, second half: at equal bits, training beats rounding on the calibration error."""
+    qat, ptq, arm = (f"{bits}-{method}" for method in (QAT, PTQ, NOISE_ARM))
+    found = bench.harm(qat, *CALIBRATION, against=ptq)
+    verdict = outcome(found, "improves")
+    return Judged(
+        verdict,
+        effects=(
+            Effect.harm(f"{qat} against {ptq}", found, "improves"),
+            Effect.harm(f"{qat} against FP32", bench.harm(qat, *CALIBRATION)),
+            Effect.harm(f"{ptq} against FP32", bench.harm(ptq, *CALIBRATION)),
+        ),
+        controls=(
+            Effect.harm(f"{arm} (float, no grid) against {ptq}", bench.harm(arm, *CALIBRATION, against=ptq)),
+            Effect.harm(f"{qat} against {arm}", bench.harm(qat, *CALIBRATION, against=arm)),
+            Effect.harm(f"{qat} against {ptq}, both temperatures refitted", bench.harm(qat, *_REFITTED, against=ptq)),
+        ),
+        meaning={
+            "holds": "Training pays for calibration; where the noise arm gains as much, any training would.",
+            "broken": "Training does not pay for calibration at these bits: a refitted temperature is cheaper.",
+            "inconclusive": "These pictures do not tell training from rounding by calibration.",
+        }[verdict],
+    )
