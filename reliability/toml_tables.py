@@ -136,10 +136,19 @@ def read_toml(path: Path, kind: type[ReliabilityError] = UsageError) -> tuple[di
         what, got = "the file cannot be read", error.strerror or str(error)
         raise kind(where=str(path), what=what, got=got, next="give the path of a .toml file") from error
     try:
-        return tomllib.loads(content.decode("utf-8")), content
+        return parse_toml(content.decode("utf-8")), content
     except (ValueError, RecursionError) as error:
         what, fix = "not a TOML file in UTF-8", "correct the line that is named"
         raise kind(where=str(path), what=what, got=str(error), next=fix) from error
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The table that a text is.
+
+    Raises:
+        ValueError, RecursionError: It is not TOML.
+    """
+    return tomllib.loads(text)
 
 
 def _is_whole(value: object) -> bool:

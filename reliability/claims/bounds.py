@@ -161,6 +161,28 @@ class Floor:
 
 
 @dataclass(frozen=True)
+class Proposed:
+    """What margins of a file were measured on, by ``reliability propose``.
+
+    Attributes:
+        data: As ``--data`` takes them.
+        references, recipes: What was run.
+        draws: Draws of range-setting pictures of each recipe.
+        factor: What the largest limit of harm was multiplied by.
+        limit: Pictures of each source, None for all.
+        file: The threshold file that says so.
+    """
+
+    data: str
+    references: tuple[str, ...]
+    recipes: tuple[str, ...]
+    draws: int
+    factor: float
+    limit: int | None
+    file: str
+
+
+@dataclass(frozen=True)
 class ThresholdFile:
     """A threshold file, read.
 
@@ -169,6 +191,7 @@ class ThresholdFile:
         digest: SHA-256 of the file's bytes, in hexadecimal.
         recipes: What a full run covers.
         bounds, floors, groups: In file order.
+        proposed: What margins were measured on, for each file that says so.
     """
 
     path: str
@@ -177,6 +200,16 @@ class ThresholdFile:
     bounds: tuple[Bound, ...]
     floors: tuple[Floor, ...]
     groups: tuple[Group, ...] = ()
+    proposed: tuple[Proposed, ...] = ()
+
+    def notes_on(self, data: str) -> tuple[str, ...]:
+        """What a report on these data must say: that margins were measured on the very pictures that they judge."""
+        same = [proposed.file for proposed in self.proposed if proposed.data == data]
+        return tuple(
+            f"margins of {file} were proposed on {data}, the very pictures of this run: that they hold here is no "
+            "evidence; judge other pictures, or another seed of these"
+            for file in same
+        )
 
     def bounds_for(self, claim: str, model: str, recipe: str, task: str) -> list[Bound]:
         """The bounds on one case of a claim, at most one per metric and score.

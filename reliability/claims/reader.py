@@ -9,25 +9,14 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
-from typing import get_args
 
-from reliability.claims.bounds import Bound, Floor, Group, Scope, ThresholdFile
+from reliability.claims import keys
+from reliability.claims.bounds import Bound, Floor, Group, Proposed, Scope, ThresholdFile
 from reliability.errors import ThresholdError
 from reliability.toml_tables import Entry, read_toml
 from reliability.types import Relation
 
-SCHEMA = 1
 Known = Mapping[str, Collection[str]]
-
-_FILE_KEYS = ("schema", "include", "defaults", "run", "group", "floor", "bound")
-_DEFAULT_KEYS = ("level", "min_images")
-_SCOPE_KEYS = ("model", "recipe", "task", "group")
-_GROUP_KEYS = ("name", "task", "clean")
-_GROUP_NAME = re.compile(r"[A-Za-z]\w*")
-_BOUND_KEYS = ("claim", "applies", "metric", "score", "relation", "margin", "gate", "reason", *_DEFAULT_KEYS)
-_FLOOR_KEYS = ("model", "task", "metric", "score", "at_least", "at_most", "reason", "min_images")
-_WITHOUT_MARGIN = ("improves", "worsens", "differs")
-_ON_CANDIDATE = ("at_least", "at_most")
 
 
 def load_thresholds(path: Path | str, known: Known | None = None) -> ThresholdFile:
@@ -52,7 +41,7 @@ def load_thresholds(path: Path | str, known: Known | None = None) -> ThresholdFi
     own, top = _read_one(str(path), known or {})
     names = top.texts("include") if "include" in top else ()
     included = [_included(str(Path(path).parent / name), known or {}) for name in names]
-    run = top.below(top.required("run", 'add [run] with recipes = ["..."]'), f"{path}, [run]", ("recipes",))
+    run = top.below(top.required("run", 'add [run] with recipes = ["..."]'), f"{path}, [run]", keys.RUN)
     files = [*included, own]
     found = ThresholdFile(
         str(path),
@@ -61,6 +50,7 @@ def load_thresholds(path: Path | str, known: Known | None = None) -> ThresholdFi
         tuple(bound for file in files for bound in file.bounds),
         tuple(floor for file in files for floor in file.floors),
         tuple(group for file in files for group in file.groups),
+        tuple(proposed for file in files for proposed in file.proposed),
     )
     _check_groups(found.bounds, found.groups)
     if not found.bounds:
@@ -78,30 +68,31 @@ def _included(path: str, known: Known) -> ThresholdFile:
 def _read_one(path: str, known: Known) -> tuple[ThresholdFile, Entry]:
     """Entries of one file, and its top table."""
     parsed, content = read_toml(Path(path), ThresholdError)
-    top = Entry.of(parsed, path, _FILE_KEYS, ThresholdError)
+    top = Entry.of(parsed, path, keys.FILE, ThresholdError)
     _check_schema(top)
-    defaults = top.below(top.table.get("defaults", {}), f"{path}, [defaults]", _DEFAULT_KEYS)
+    defaults = top.below(top.table.get("defaults", {}), f"{path}, [defaults]", keys.DEFAULTS)
     _check_defaults(defaults)
     bounds = tuple(
         bound
         for index, line, where, value in _numbered(top, "bound", content)
-        for bound in _bounds(top.below(value, where, _BOUND_KEYS), defaults, known, path, index, line)
+        for bound in _bounds(top.below(value, where, keys.BOUND), defaults, known, path, index, line)
     )
     floors = tuple(
-        _floor(top.below(value, where, _FLOOR_KEYS), defaults, known, path, index, line)
+        _floor(top.below(value, where, keys.FLOOR), defaults, known, path, index, line)
         for index, line, where, value in _numbered(top, "floor", content)
     )
     groups = tuple(
-        _group(top.below(value, where, _GROUP_KEYS), path, index, line)
+        _group(top.below(value, where, keys.GROUP), path, index, line)
         for index, line, where, value in _numbered(top, "group", content)
     )
-    return ThresholdFile(path, hashlib.sha256(content).hexdigest(), (), bounds, floors, groups), top
+    proposed = (_proposed(top),) if "proposed" in top else ()
+    return ThresholdFile(path, hashlib.sha256(content).hexdigest(), (), bounds, floors, groups, proposed), top
 
 
 def _check_schema(top: Entry) -> None:
-    schema = top.required("schema", f"begin the file with schema = {SCHEMA}")
-    if type(schema) is not int or schema != SCHEMA:
-        raise top.error("unsupported schema", schema, f"this version reads schema = {SCHEMA}")
+    schema = top.required("schema", f"begin the file with schema = {keys.SCHEMA}")
+    if type(schema) is not int or schema != keys.SCHEMA:
+        raise top.error("unsupported schema", schema, f"this version reads schema = {keys.SCHEMA}")
 
 
 def _check_defaults(defaults: Entry) -> None:
@@ -129,6 +120,19 @@ def _numbered(top: Entry, key: str, content: bytes) -> list[tuple[int, int | Non
     ]
 
 
+def _proposed(top: Entry) -> Proposed:
+    entry = top.below(top.table["proposed"], f"{top.where}, [proposed]", keys.PROPOSED)
+    return Proposed(
+        data=entry.text("data"),
+        references=entry.texts("references"),
+        recipes=entry.texts("recipes"),
+        draws=entry.count("draws"),
+        factor=entry.number("factor"),
+        limit=entry.count("limit") if "limit" in entry else None,
+        file=top.where,
+    )
+
+
 def _recipes(run: Entry) -> tuple[str, ...]:
     recipes = run.texts("recipes")
     twice = sorted({name for name in recipes if recipes.count(name) > 1})
@@ -139,10 +143,10 @@ def _recipes(run: Entry) -> tuple[str, ...]:
 
 def _bounds(entry: Entry, defaults: Entry, known: Known, file: str, index: int, line: int | None) -> Iterator[Bound]:
     """One bound for each metric and score that the entry lists."""
-    relation: Relation = entry.choice("relation", get_args(Relation))  # type: ignore[assignment]
+    relation: Relation = entry.choice("relation", keys.RELATIONS)  # type: ignore[assignment]
     first = Bound(
         claim=_name(entry, "claim", known),
-        applies=_scope(entry.below(entry.table.get("applies", {}), f"{entry.where}, applies", _SCOPE_KEYS)),
+        applies=_scope(entry.below(entry.table.get("applies", {}), f"{entry.where}, applies", keys.SCOPE)),
         metric="",
         score="",
         relation=relation,
@@ -172,7 +176,7 @@ def _names(entry: Entry, key: str, known: Known) -> tuple[str, ...]:
 
 def _group(entry: Entry, file: str, index: int, line: int | None) -> Group:
     name = entry.text("name")
-    if not _GROUP_NAME.fullmatch(name):
+    if not keys.GROUP_NAME.fullmatch(name):
         raise entry.error("a group's name is a word", name, "use letters, digits and _, such as noise_spread")
     clean = entry.text("clean") if "clean" in entry else ""
     return Group(name, entry.texts("task"), clean, file, index, line)
@@ -196,7 +200,7 @@ def _check_groups(bounds: Collection[Bound], groups: Collection[Group]) -> None:
 
 
 def _floor(entry: Entry, defaults: Entry, known: Known, file: str, index: int, line: int | None) -> Floor:
-    sides = [side for side in _ON_CANDIDATE if side in entry]
+    sides = [side for side in keys.ON_CANDIDATE if side in entry]
     if len(sides) != 1:
         raise entry.error("a floor needs one of at_least and at_most", " and ".join(sides) or "neither", "give one")
     return Floor(
@@ -221,16 +225,16 @@ def _name(entry: Entry, key: str, known: Known) -> str:
 def _scope(entry: Entry) -> Scope:
     if "group" in entry and "task" in entry:
         raise entry.error("an entry applies to tasks or to groups of them", "task and group", "write two entries")
-    return Scope(**{key: entry.texts(key) for key in _SCOPE_KEYS if key in entry})
+    return Scope(**{key: entry.texts(key) for key in keys.SCOPE if key in entry})
 
 
 def _margin(entry: Entry, relation: Relation) -> float:
-    if relation in _WITHOUT_MARGIN:
+    if relation in keys.WITHOUT_MARGIN:
         if "margin" in entry:
             raise entry.error(f"relation {relation!r} takes no margin", entry.table["margin"], "remove the margin")
         return 0.0
     margin = entry.number("margin")
-    if margin < 0 and relation not in _ON_CANDIDATE:
+    if margin < 0 and relation not in keys.ON_CANDIDATE:
         raise entry.error("a margin of harm cannot be negative", margin, "use relation 'improves' to demand a gain")
     return margin
 

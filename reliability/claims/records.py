@@ -14,7 +14,10 @@ from reliability.claims.judge import Verdict, judge
 from reliability.errors import ReliabilityError
 from reliability.types import Comparison, Interval
 
-SCHEMA = 1
+SCHEMA = 2
+"""Written; described in docs/report.md."""
+READ = (1, 2)
+"""Read: the first had fewer details, and nothing else."""
 CaseOutcome = Literal["holds", "broken", "inconclusive", "error"]
 
 _FIGURES = ("reference", "candidate", "harm")
@@ -152,8 +155,8 @@ class RunRecord:
         Raises:
             RecordError: The data are not a run record of this schema.
         """
-        if not isinstance(data, Mapping) or set(data) != _RUN_KEYS or data["schema"] != SCHEMA:
-            raise _damaged(where, f"not a run record of schema {SCHEMA}", str(data)[:120])
+        if not isinstance(data, Mapping) or set(data) != _RUN_KEYS or data["schema"] not in READ:
+            raise _damaged(where, f"not a run record of schema {' or '.join(map(str, READ))}", str(data)[:120])
         kinds = {"run": Mapping, "cases": list, "notes": list, "problems": list, "complete": bool}
         wrong = [key for key, kind in kinds.items() if not isinstance(data[key], kind)]
         if wrong:

@@ -44,6 +44,18 @@ def figure_name(metric: str, score: str) -> str:
     return f"{metric} ({score})" if score else metric
 
 
+def inert(text: object) -> str:
+    """One line of text from data or files in which nothing can act on a terminal or end a comment.
+
+    Conventions:
+        Control characters, also those that turn the direction of writing, are shown as escapes.
+
+    >>> inert("red\\x1b[2Jstar")
+    'red\\\\x1b[2Jstar'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
 def allowed(relation: Relation, margin: float, show: Show) -> str:
     """What a relation allows of the harm, or for ``at_least`` and ``at_most`` of the candidate, in words."""
     return {

@@ -1,4 +1,4 @@
-"""Two runs beside each other: what changed its verdict, what is only in one, what moved."""
+"""Two runs beside each other: what changed its verdict, what is only in one, what moved, and which bounds changed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tabulate import tabulate
 
 from reliability.claims.records import CaseResult, RunRecord
+from reliability.claims.wording import inert
 from reliability.report.cells import Cells
 
 NOTABLE = 0.5
@@ -20,17 +21,21 @@ class RunDiff:
     Attributes:
         changed: Before and after, where the outcome differs; for the worse first.
         moved: Where the outcome is the same and the harm moved notably.
+        rebound: Where the two runs do not judge by the same bound, whatever came of it.
         gone, new: Only in the first run, only in the second.
         same: How many cases are left.
         settings: What the runs were made with, where that differs: name, before, after.
+        partial: Which of the runs did not judge all that it was to judge: ``before``, ``after``.
     """
 
     changed: tuple[tuple[CaseResult, CaseResult], ...]
     moved: tuple[tuple[CaseResult, CaseResult], ...]
+    rebound: tuple[tuple[CaseResult, CaseResult], ...]
     gone: tuple[CaseResult, ...]
     new: tuple[CaseResult, ...]
     same: int
     settings: tuple[tuple[str, str, str], ...]
+    partial: tuple[str, ...] = ()
 
 
 _ORDER = ("holds", "inconclusive", "broken", "error")
@@ -49,10 +54,12 @@ def compare_runs(before: RunRecord, after: RunRecord) -> RunDiff:
     return RunDiff(
         changed=tuple(sorted(changed, key=_for_the_worse, reverse=True)),
         moved=tuple(moved),
+        rebound=tuple(pair for pair in both if _terms(pair[0]) != _terms(pair[1])),
         gone=tuple(result for case, result in first.items() if case not in second),
         new=tuple(result for case, result in second.items() if case not in first),
         same=len(both) - len(changed) - len(moved),
         settings=_settings(before, after),
+        partial=tuple(name for name, run in (("before", before), ("after", after)) if not run.complete),
     )
 
 
@@ -67,12 +74,16 @@ def diff_lines(diff: RunDiff) -> list[str]:
         f"{len(diff.changed)} verdicts changed, {len(diff.moved)} figures moved, {diff.same} cases as before, "
         f"{len(diff.new)} new, {len(diff.gone)} gone"
     ]
+    lines += [f"the run {name} is partial: not all that it was to judge was judged" for name in diff.partial]
     for title, pairs in (("changed", diff.changed), ("moved", diff.moved)):
-        rows = [[_outcomes(*pair), pair[0].case, *(_harm(result) for result in pair)] for pair in pairs]
+        rows = [[_outcomes(*pair), inert(pair[0].case), *(_harm(result) for result in pair)] for pair in pairs]
         lines += _table(rows, [title, "case", "harm before", "harm after"])
+    rows = [[inert(pair[0].case), *map(_allowed, pair)] for pair in diff.rebound]
+    lines += _table(rows, ["judged by another bound", "allowed before", "allowed after"])
     for title, results in (("new", diff.new), ("gone", diff.gone)):
-        lines += _table([[result.outcome, result.case, _harm(result)] for result in results], [title, "case", "harm"])
-    return lines + _table([list(row) for row in diff.settings], ["made with", "before", "after"])
+        rows = [[result.outcome, _weight(result), inert(result.case), _harm(result)] for result in results]
+        lines += _table(rows, [title, "", "case", "harm"])
+    return lines + _table([[inert(cell) for cell in row] for row in diff.settings], ["made with", "before", "after"])
 
 
 def _table(rows: list[list[str]], header: list[str]) -> list[str]:
@@ -97,6 +108,20 @@ def _moved(before: CaseResult, after: CaseResult) -> bool:
 
 def _harm(result: CaseResult) -> str:
     return "none" if result.verdict is None else Cells.of(result).harm
+
+
+def _terms(result: CaseResult) -> tuple[object, ...]:
+    bound = result.bound
+    return bound.relation, bound.margin, bound.level, bound.gate, bound.min_images
+
+
+def _allowed(result: CaseResult) -> str:
+    bound = result.bound
+    return f"{Cells.of(result).allowed}, level {bound.level:g}, {bound.min_images:,} pictures, {_weight(result)}"
+
+
+def _weight(result: CaseResult) -> str:
+    return "gate" if result.bound.gate else "observed"
 
 
 def _settings(before: RunRecord, after: RunRecord) -> tuple[tuple[str, str, str], ...]:

@@ -169,7 +169,7 @@ def test_two_records_of_one_case_are_refused(record: dict[str, Any]) -> None:
         "",
         "[]",
         "{}",
-        '{"schema": 2, "run": {}, "notes": [], "cases": [], "complete": true, "problems": []}',
+        '{"schema": 3, "run": {}, "notes": [], "cases": [], "complete": true, "problems": []}',
         '{"schema": 1, "run": {}, "notes": [], "cases": {}, "complete": true, "problems": []}',
     ],
 )
