@@ -186,7 +186,11 @@ def reliability_bins(logits: ArrayLike, labels: ArrayLike, bins: int = ECE_BINS)
     """
     if bins < 1:
         raise UsageError(where="reliability_bins: bins", what="bins must be positive", got=bins, next="pass 15")
-    answers = read_answers("reliability_bins", logits, labels)
+    return bins_of(read_answers("reliability_bins", logits, labels), bins)
+
+
+def bins_of(answers: Answers, bins: int = ECE_BINS) -> ReliabilityBins:
+    """As :func:`reliability_bins`, of answers that were read already."""
     place = equal_width_bin(answers.confidence, bins)
     counts = np.bincount(place, minlength=bins)
     with np.errstate(invalid="ignore"):

@@ -22,6 +22,11 @@ HOW = (
     "range-setting pairs, not on the pictures that were judged; worst layer of each."
 )
 ON_BACKEND = "Of a recipe on a backend it is the simulation whose codes and scales its kernels were given."
+SUMMARY = (
+    "multiply-accumulates", "quantized", "as declared", "faults", "clipped", "saturated", "bits per weight",
+    "MiB (FP32)", "left in float by declaration",
+)  # fmt: skip
+"""What is said of each candidate."""
 _LAYER_HEADER = ["layer", "multiply-accumulates", "ran", "fault", "clipped", "saturated"]
 
 
@@ -60,16 +65,17 @@ def coverage_section(found: Mapping[tuple[str, str], Proof]) -> str:
     """One row per candidate, then the worst layers of each."""
     if not found:
         return ""
-    header = ["model", "recipe", "multiply-accumulates", "quantized", "as declared", "faults", "clipped", "saturated"]
-    header += ["bits per weight", "MiB (FP32)", "left in float by declaration"]
-    rows = [[escape(model), escape(recipe), *_summary(proof)] for (model, recipe), proof in found.items()]
+    rows = [
+        [escape(model), escape(recipe), *map(unbroken, figures), escape(left)]
+        for (model, recipe), proof in found.items()
+        for *figures, left in [summary_cells(proof)]
+    ]
     worst = [
         [escape(recipe), *map(escape, _layer_row(part))]
         for (_, recipe), proof in found.items()
         for part in proof.worst(MOST_LAYERS)
     ]
-    how = f"{HOW} {ON_BACKEND}" if any(SUFFIX in recipe for _, recipe in found) else HOW
-    parts = [how, markdown_table(header, rows, numbers=range(2, 10))]
+    parts = [how_counted(found), markdown_table(["model", "recipe", *SUMMARY], rows, numbers=range(2, 10))]
     if worst:
         parts += [f"At most {MOST_LAYERS} layers of each candidate: with a fault, or that clip most.",
                   markdown_table(["recipe", *_LAYER_HEADER], worst, numbers=range(2, 7))]  # fmt: skip
@@ -91,13 +97,18 @@ def coverage_lines(proof: Proof) -> list[str]:
     ]
 
 
-def _summary(proof: Proof) -> list[str]:
-    figures = [
+def how_counted(found: Mapping[tuple[str, str], Proof]) -> str:
+    """What the figures of these proofs are about."""
+    return f"{HOW} {ON_BACKEND}" if any(SUFFIX in recipe for _, recipe in found) else HOW
+
+
+def summary_cells(proof: Proof) -> list[str]:
+    """One candidate's proof in the columns of :data:`SUMMARY`, as plain text."""
+    return [
         f"{proof.macs:,}", _share(proof.quantized_share), _share(proof.declared_share), str(len(proof.faulty)),
         _share(proof.clipped), _share(proof.saturated), f"{proof.bits_per_weight:.2f}",
-        f"{proof.size_mib:.2f} ({proof.float_size_mib:.2f})",
+        f"{proof.size_mib:.2f} ({proof.float_size_mib:.2f})", "; ".join(proof.left_float()),
     ]  # fmt: skip
-    return [*map(unbroken, figures), escape("; ".join(proof.left_float()))]
 
 
 def _layer_row(part: Part) -> list[str]:

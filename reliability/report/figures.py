@@ -38,8 +38,11 @@ def _of_model(folder: Path, model: str, slug: str, results: Sequence[CaseResult]
 
     pictures = []
     if harms := forest.drawable(results):
-        picture = Picture(f"forest-{slug}.png", f"Harms of {model}", forest.CAPTION)
-        forest.draw(folder / picture.file, harms)
+        telling = forest.most_telling(harms)
+        rows, all_rows = (sum(map(len, panels.values())) for panels in (telling, harms))
+        cut = f" The {rows} most telling of {all_rows} cases; report.html has all." if rows < all_rows else ""
+        picture = Picture(f"forest-{slug}.png", f"Harms of {model}", forest.CAPTION + cut)
+        forest.draw(folder / picture.file, telling)
         pictures.append(picture)
     if diagrams := diagram.drawable(results):
         shown = diagrams[: diagram.MOST_PANELS]

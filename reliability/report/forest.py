@@ -24,6 +24,8 @@ CAPTION = (
     "when all of it lies inside, and is inconclusive when it straddles the tick. Hollow marks are observed only. An "
     "arrow marks a line that leaves the panel. Claims about the candidate alone are in the tables."
 )
+MOST_ROWS = 40
+"""Rows of one plot; more take seconds to draw and are not read. ``report.html`` has them all."""
 
 _ROW, _PANEL, _TOP, _BOTTOM = 0.23, 0.62, 0.42, 0.1  # inches
 _POINTS = 72  # per inch
@@ -60,6 +62,12 @@ class Row:
         """Where what is allowed ends."""
         return [edge for span in self.forbidden for edge in span if math.isfinite(edge)]
 
+    @property
+    def urgency(self) -> tuple[int, bool, float]:
+        """Sorts rows by how much a reader must know of them: outcome, gates, share of the margin used up."""
+        used = [(self.low if edge < 0.0 else self.high) / edge for edge in self.edges if edge != 0.0]
+        return ("holds", "inconclusive", "broken").index(self.outcome), not self.observed, max(used, default=0.0)
+
 
 def drawable(results: Sequence[CaseResult]) -> dict[str, list[Row]]:
     """Rows by metric and score, for cases that are judged by their harm."""
@@ -71,6 +79,14 @@ def drawable(results: Sequence[CaseResult]) -> dict[str, list[Row]]:
             title = Cells.of(result).figure + (f", {unit.change.strip()}" if unit.change else "")
             panels.setdefault(title, []).append(_row(result, verdict, unit))
     return dict(sorted(panels.items()))
+
+
+def most_telling(panels: dict[str, list[Row]], most: int = MOST_ROWS) -> dict[str, list[Row]]:
+    """The rows that do not hold, then those that use up most of what is allowed; in their given order."""
+    rows = [row for panel in panels.values() for row in panel]
+    kept = {id(row) for row in sorted(rows, key=lambda row: row.urgency, reverse=True)[:most]}
+    chosen = {title: [row for row in panel if id(row) in kept] for title, panel in panels.items()}
+    return {title: panel for title, panel in chosen.items() if panel}
 
 
 def draw(path: Path, panels: dict[str, list[Row]]) -> None:
@@ -101,7 +117,7 @@ def _row(result: CaseResult, verdict: Verdict, unit: Unit) -> Row:
         low=factor * harm.lower,
         harm=factor * harm.estimate,
         high=factor * harm.upper,
-        forbidden=_forbidden(result.bound.relation, factor * result.bound.margin),
+        forbidden=forbidden(result.bound.relation, factor * result.bound.margin),
         outcome=verdict.outcome,
         observed=not result.bound.gate,
     )
@@ -112,7 +128,8 @@ def _shortened(label: str) -> str:
     return label if len(label) <= _LONGEST_LABEL else f"{label[:half]}\N{HORIZONTAL ELLIPSIS}{label[-half:]}"
 
 
-def _forbidden(relation: str, margin: float) -> tuple[tuple[float, float], ...]:
+def forbidden(relation: str, margin: float) -> tuple[tuple[float, float], ...]:
+    """Ranges of harm that a relation does not allow."""
     if relation == "equivalent":
         return ((-math.inf, -margin), (margin, math.inf))
     if relation in ("not_better", "worsens"):
@@ -128,13 +145,15 @@ def _draw_panel(axes: Axes, title: str, rows: Sequence[Row], width_inches: float
     _draw_allowed(axes, rows)
     _draw_harms(axes, rows)
     columns = (1 + _HARM_COLUMN / width_inches, 1 + (_HARM_COLUMN + 0.15) / width_inches)
-    for y, texts in enumerate([("harm", "allowed"), *(row.text for row in rows)], start=-1):
-        for x, text, side in zip(columns, texts, ("right", "left"), strict=True):
+    places = (-0.01, *columns)
+    for y, texts in enumerate([("", "harm", "allowed"), *((row.label, *row.text) for row in rows)], start=-1):
+        for x, text, side in zip(places, texts, ("right", "right", "left"), strict=True):
             axes.text(x, y, text, ha=side, va="center", fontsize=8, transform=axes.get_yaxis_transform())
-    axes.set_yticks(range(len(rows)), [row.label for row in rows])
+    # A tick for each row would cost several times what its text does.
+    axes.yaxis.set_visible(False)
+    axes.locator_params(axis="x", nbins=6)
     axes.set_title(title, loc="left", fontsize=9, fontweight="bold", color=style.INK, pad=4)
     style.plain(axes, ("top", "right", "left"))
-    axes.tick_params(axis="y", length=0)
 
 
 def _draw_allowed(axes: Axes, rows: Sequence[Row]) -> None:
@@ -149,17 +168,23 @@ def _draw_allowed(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def _draw_harms(axes: Axes, rows: Sequence[Row]) -> None:
+    """All rows of one look together: an artist for each row would take most of the time."""
     low, high = axes.get_xlim()
     # A mark that would leave the panel stands short of its edge, where the arrow is.
     inset = 0.03 * (high - low)
-    for y, row in enumerate(rows):
-        look = style.marker(row.outcome, row.observed)
-        line = {"color": look["color"], "linewidth": 1.8, "solid_capstyle": "butt", "zorder": 3}
-        axes.plot([max(row.low, low), min(row.high, high)], [y, y], **line)
-        axes.plot([min(max(row.harm, low + inset), high - inset)], [y], zorder=4, **look)
-        for leaves, edge, head in ((row.low < low, low, "<"), (row.high > high, high, ">")):
-            if leaves:
-                axes.plot([edge], [y], marker=head, color=look["color"], markersize=6, zorder=5, clip_on=False)
+    for outcome, observed in dict.fromkeys((row.outcome, row.observed) for row in rows):
+        look = style.marker(outcome, observed)
+        own = [(y, row) for y, row in enumerate(rows) if (row.outcome, row.observed) == (outcome, observed)]
+        ys = [y for y, _ in own]
+        starts, ends = [max(row.low, low) for _, row in own], [min(row.high, high) for _, row in own]
+        axes.hlines(ys, starts, ends, color=look["color"], linewidth=1.8, zorder=3)
+        marks = [min(max(row.harm, low + inset), high - inset) for _, row in own]
+        axes.plot(marks, ys, linestyle="none", zorder=4, **look)
+        for edge, head, left in ((low, "<", [row.low < low for _, row in own]),
+                                 (high, ">", [row.high > high for _, row in own])):  # fmt: skip
+            at = [y for y, leaves in zip(ys, left, strict=True) if leaves]
+            arrow = {"marker": head, "color": look["color"], "markersize": 6, "zorder": 5, "clip_on": False}
+            axes.plot([edge] * len(at), at, linestyle="none", **arrow)
 
 
 def _extent(rows: Sequence[Row]) -> tuple[float, float]:

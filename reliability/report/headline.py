@@ -48,11 +48,17 @@ class Tally:
         errors = self.observed["error"]
         return [*phrases, f"{_many(errors, 'observed claim')} ended in an error"] if errors else phrases
 
+    def only_undecided(self) -> bool:
+        """Whether nothing but inconclusive gates stops a release."""
+        return not (self.gates["broken"] or self.gates["error"] or self.observed["error"])
+
 
 def headline(run: RunRecord, results: Sequence[CaseResult]) -> str:
     """One sentence that a reader may act on: only a complete run whose every gate holds says so."""
     tally = Tally.of(results)
     total, stops = tally.gates.total(), tally.stops()
+    if stops and is_lenient(run) and tally.only_undecided():
+        return f"No verdict: {', '.join(stops)}, which this run only reports; no gate is broken."
     if stops:
         return f"Stopped: {', '.join(stops)}."
     judged = f"{_many(total, 'gate')} that {'was' if total == 1 else 'were'} judged {'holds' if total == 1 else 'hold'}"
@@ -63,6 +69,11 @@ def headline(run: RunRecord, results: Sequence[CaseResult]) -> str:
     if not run.complete:
         return f"No verdict: the run is partial; the {judged}."
     return "The one gate holds." if total == 1 else f"All {total} gates hold."
+
+
+def is_lenient(run: RunRecord) -> bool:
+    """Whether the run was asked to report inconclusive gates and not to fail on them."""
+    return run.run.get("inconclusive") == "report"
 
 
 def candidates(results: Sequence[CaseResult]) -> dict[tuple[str, str], Tally]:

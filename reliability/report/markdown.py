@@ -11,7 +11,7 @@ from reliability.report.cells import sentence
 from reliability.report.coverage import coverage_section, proofs
 from reliability.report.escape import block, code, escape
 from reliability.report.figures import Picture, write_figures
-from reliability.report.headline import WORST_FIRST, candidates, headline, stopping
+from reliability.report.headline import WORST_FIRST, candidates, headline, is_lenient, stopping
 from reliability.report.tables import candidate_table, glossary_table, settings_table, verdict_table
 from reliability.report.words import glossary
 
@@ -45,7 +45,9 @@ def render(run: RunRecord, results: Sequence[CaseResult], pictures: Sequence[Pic
         f"# Reliability of quantized models\n\n**{headline(run, results)}**",
         _partial(run),
         _section("Problems", _bullets(run.problems)),
-        _section("Candidates", candidate_table(candidates(results), run.complete and not run.problems)),
+        _section(
+            "Candidates", candidate_table(candidates(results), run.complete and not run.problems, is_lenient(run))
+        ),
         _section("Why", _stops(results)),
         _section("Gates", _by_model(gates)),
         _section("What ran quantized", coverage_section(proofs(results))),

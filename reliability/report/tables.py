@@ -22,12 +22,13 @@ def verdict_table(results: Sequence[CaseResult]) -> str:
     return markdown_table(header, rows, numbers=range(4, 8))
 
 
-def candidate_table(tallies: Mapping[tuple[str, str], Tally], conclusive: bool) -> str:
+def candidate_table(tallies: Mapping[tuple[str, str], Tally], conclusive: bool, lenient: bool = False) -> str:
     """One row per model and recipe: how its gates ended.
 
     Args:
         tallies: By model and recipe.
         conclusive: Whether the run is whole, so that gates that hold are a ground to ship.
+        lenient: Whether inconclusive gates stop nothing.
     """
     header = ["model", "recipe", "gates", *_OUTCOMES, "observed", "result"]
     rows = [
@@ -37,7 +38,7 @@ def candidate_table(tallies: Mapping[tuple[str, str], Tally], conclusive: bool) 
             str(tally.gates.total()),
             *(str(tally.gates[outcome]) for outcome in _OUTCOMES),
             str(tally.observed.total()),
-            _result(tally, conclusive),
+            _result(tally, conclusive, lenient),
         ]
         for (model, recipe), tally in tallies.items()
     ]
@@ -45,12 +46,17 @@ def candidate_table(tallies: Mapping[tuple[str, str], Tally], conclusive: bool) 
 
 
 def settings_table(run: Mapping[str, Any]) -> str:
-    """Two columns; a nested setting gets a row per key, anything deeper is put in one cell."""
+    """Two columns, as :func:`settings_rows` has them."""
+    return markdown_table(["setting", "value"], [[escape(name), escape(value)] for name, value in settings_rows(run)])
+
+
+def settings_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name and value as plain text; a nested setting gets a row per key, anything deeper is put in one cell."""
     rows = []
     for name, value in run.items():
         nested = value.items() if isinstance(value, Mapping) and value else [("", value)]
-        rows += [[escape(f"{name}: {key}" if key else name), escape(_flat(item))] for key, item in nested]
-    return markdown_table(["setting", "value"], rows)
+        rows += [(f"{name}: {key}" if key else name, _flat(item)) for key, item in nested]
+    return rows
 
 
 def glossary_table(words: Sequence[tuple[str, str]]) -> str:
@@ -66,7 +72,9 @@ def _verdict_row(result: CaseResult) -> list[str]:
     return [*(escape(name) for name in names), *(unbroken(figure) for figure in figures), outcome]
 
 
-def _result(tally: Tally, conclusive: bool) -> str:
+def _result(tally: Tally, conclusive: bool, lenient: bool) -> str:
+    if tally.stops() and lenient and tally.only_undecided():
+        return "no verdict"
     if tally.stops():
         return "**stopped**"
     if not tally.gates:

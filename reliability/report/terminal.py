@@ -6,7 +6,6 @@ from tabulate import tabulate
 
 from reliability.claims.records import CaseResult, RunRecord
 from reliability.report.cells import Cells
-from reliability.report.coverage import coverage_lines, proof_of
 from reliability.report.headline import candidates, headline, stopping
 
 MOST_ROWS = 12
@@ -37,17 +36,3 @@ def _figures(result: CaseResult) -> tuple[str, str]:
         return result.error.partition("\n")[0], ""
     cells = Cells.of(result)
     return f"harm {cells.harm}", f"allowed {cells.allowed}"
-
-
-def explain_lines(result: CaseResult) -> list[str]:
-    """How one case came about: figures, limits, bound, and what its metric breaks down to."""
-    if result.verdict is None:
-        return [f"error: {result.case}", *(f"  {line}" for line in str(result.error).splitlines())]
-    # The verdict's own last line points to this very explanation.
-    lines = [line for line in result.verdict.explain().splitlines() if not line.startswith("  next:")]
-    groups = result.verdict.comparison.details.get("groups", {})
-    rows = [[name, f"{sides['reference']:.4f}", f"{sides['candidate']:.4f}"] for name, sides in groups.items()]
-    header = ["group", "reference top1", "candidate top1"]
-    table = tabulate(rows, header, tablefmt="simple", disable_numparse=True).splitlines() if rows else []
-    proof = proof_of(result)
-    return [*lines, *table, *(coverage_lines(proof) if proof is not None else [])]

@@ -10,7 +10,7 @@ from reliability.errors import UsageError
 from reliability.evaluate.counted import COUNTED, Counted
 from reliability.evaluate.efficiency import COSTS, Cost
 from reliability.metrics.registry import Metric, get
-from reliability.metrics.scores import SCORES
+from reliability.metrics.scores import all_scores
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ _UNITS = {
 def glossary(metrics: Iterable[str], scores: Iterable[str]) -> list[tuple[str, str]]:
     """Words and their meaning: the terms, then the metrics and scores that occur."""
     figures = [(metric, known.summary) for metric in sorted(metrics) if (known := _known(metric))]
-    return [*_TERMS.items(), *figures, *((name, SCORES[name].summary) for name in sorted(scores) if name in SCORES)]
+    wanted = set(scores)
+    return [*_TERMS.items(), *figures, *((s.name, s.summary) for s in all_scores() if s.name in wanted)]
 
 
 def _known(metric: str) -> Metric | Counted | Cost | None:

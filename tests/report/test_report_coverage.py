@@ -10,8 +10,8 @@ import pytest
 
 from reliability.claims.records import RecordError, RunRecord
 from reliability.quant.proof import ALWAYS_FLOAT, Part, Proof
+from reliability.report.explain import explain_lines
 from reliability.report.markdown import render
-from reliability.report.terminal import explain_lines
 
 MakeCase = Callable[..., dict[str, Any]]
 MakeRun = Callable[..., RunRecord]

@@ -61,6 +61,20 @@ def test_a_forest_grows_with_its_rows(tmp_path: Path, make_case: MakeCase, make_
     assert high - low == pytest.approx(10 * 0.23 * 110, abs=2)
 
 
+def test_a_long_forest_keeps_what_does_not_hold_and_what_comes_close(
+    tmp_path: Path, make_case: MakeCase, make_run: MakeRun
+) -> None:
+    cases = [make_case(0.0001 * i, 0.0, task=f"t{i:02}") for i in range(60)]
+    cases += [make_case(0.5, 0.0, task="broken", gate=False), make_case(0.01, 0.002, task="straddles")]
+    results = make_run(*cases).results()
+    (rows,) = forest.most_telling(forest.drawable(results), 12).values()
+    tasks = [row.label.split()[-1] for row in rows]
+    assert tasks == ["broken", "straddles", *(f"t{i}" for i in range(50, 60))]
+    (picture,) = write_figures(tmp_path, results)
+    assert picture.caption.endswith("The 40 most telling of 62 cases; report.html has all.")
+    assert Image.open(tmp_path / picture.file).size[1] < 1300
+
+
 @pytest.mark.parametrize("harm", [0.0, 0.5, -0.5])
 @pytest.mark.parametrize("relation", ["not_worse", "improves", "equivalent", "differs"])
 def test_extreme_harms_can_be_drawn(

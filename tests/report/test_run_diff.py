@@ -24,6 +24,7 @@ def test_a_run_beside_itself_has_no_difference(make_case: Make, make_run: Make) 
     run = make_run(make_case(), make_case(task="ood/near"))
     found = compare_runs(run, run)
     assert (found.changed, found.moved, found.gone, found.new, found.same, found.settings) == ((), (), (), (), 2, ())
+    assert (found.rebound, found.partial) == ((), ())
     assert not worsened(found)
     assert diff_lines(found) == ["0 verdicts changed, 0 figures moved, 2 cases as before, 0 new, 0 gone"]
 
@@ -55,6 +56,30 @@ def test_what_the_runs_were_made_with_is_compared_but_for_their_time(make_case: 
     before = make_run(make_case(), run={"versions": {"torch": "2.12"}, "seconds": 3})
     after = make_run(make_case(), run={"versions": {"torch": "2.13"}, "seconds": 4})
     assert compare_runs(before, after).settings == (("versions.torch", "2.12", "2.13"),)
+
+
+def test_a_loosened_bound_is_shown_beside_the_verdict_that_it_changed(make_case: Make, make_run: Make) -> None:
+    before, after = make_run(make_case(0.02)), make_run(make_case(0.02, margin=0.03, gate=False))
+    found = compare_runs(before, after)
+    assert [(b.outcome, a.outcome) for b, a in found.changed] == [("broken", "holds")]
+    assert len(found.rebound) == 1
+    text = "\n".join(diff_lines(found))
+    assert "≤ 1.00 pp, level 0.95, 1,000 pictures, gate" in text
+    assert "≤ 3.00 pp, level 0.95, 1,000 pictures, observed" in text
+
+
+def test_a_gate_that_is_gone_and_a_partial_run_are_said(make_case: Make, make_run: Make) -> None:
+    before = make_run(make_case(task="a"), make_case(task="b", gate=False))
+    lines = diff_lines(compare_runs(before, make_run(complete=False)))
+    assert lines[1] == "the run after is partial: not all that it was to judge was judged"
+    gone = [line.split()[:2] for line in lines if line.startswith("holds")]
+    assert gone == [["holds", "gate"], ["holds", "observed"]]
+
+
+def test_nothing_from_a_record_acts_on_the_terminal(make_case: Make, make_run: Make) -> None:
+    hostile = make_case(task="\x1b[2J\rx")
+    found = compare_runs(make_run(hostile, run={"a": "\x1b[31m"}), make_run(make_case()))
+    assert all(line.isprintable() for line in diff_lines(found))
 
 
 @pytest.mark.parametrize(("harm", "status"), [(0.002, 0), (0.05, 1)])
