@@ -12,7 +12,7 @@ CORRUPTIONS := imagecorruptions==1.1.2 opencv-python-headless==5.0.0.93 scikit-i
   imageio==2.38.1 tifffile==2026.3.3
 PEERS := .cache/oracles/.peers
 
-.PHONY: gate gate-photos study test oracles lint docs bench zoo clean
+.PHONY: gate gate-photos study test test-browser test-long test-wheel audit oracles lint docs bench zoo clean
 
 gate: $(STAMP)          ## judge the embedded models: make gate ARGS="--recipes w4a4-minmax"
 	$(BIN)/pytest suites -n $(WORKERS) $(ARGS)
@@ -22,10 +22,40 @@ gate-photos: $(STAMP)   ## the same on photographs: make gate-photos DATA=webdat
 	  --data $(or $(DATA),torchvision:CIFAR10) --thresholds thresholds/photos.toml $(ARGS)
 
 study: $(STAMP)         ## the seed study's claims on the embedded models: reports/study/report.md
-	$(BIN)/reliability study $(ARGS)
+	$(BIN)/reliability study --workers $(WORKERS) $(ARGS)
 
 test: $(STAMP)          ## unit, plugin and fault tests
 	$(BIN)/pytest tests reliability --doctest-modules -n $(WORKERS) $(ARGS)
+
+test-long: $(STAMP)     ## the long form of docs/reliability.md: kills, nonsense, error rates; about an hour on one core
+	RELIABILITY_LONG=1 $(BIN)/pytest tests/machine tests/fuzz tests/hostile tests/faults $(ARGS)
+	$(BIN)/pip install --quiet --disable-pip-version-check atheris==3.0.0
+	for target in thresholds recipes recipe_name plan prompts report tar npy; do \
+	  $(BIN)/python tests/fuzz/coverage_guided.py $$target 20000 || exit 1; done
+
+test-wheel: $(STAMP)    ## the built wheel in a fresh environment, with everything that pip brings along
+	rm -rf .cache/wheel && $(BIN)/python -m venv .cache/wheel
+	$(BIN)/python -c "from hatchling.build import build_wheel; build_wheel('.cache/wheel')"
+	.cache/wheel/bin/pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	.cache/wheel/bin/pip install --quiet --disable-pip-version-check -c constraints.txt .cache/wheel/*.whl
+	RELIABILITY_WHEEL_PYTHON=.cache/wheel/bin/python $(BIN)/pytest tests/plugin/test_wheel.py $(ARGS)
+
+audit: $(STAMP)         ## known vulnerabilities of the pinned dependencies; fails where it cannot look one up
+	$(BIN)/pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	$(BIN)/pip-audit --strict --no-deps --disable-pip -r constraints.txt
+
+test-browser: $(STAMP) $(VENV)/.browser  ## the page of a report in headless Chromium, as a reader has it
+	$(BIN)/pytest tests/browser $(ARGS)
+
+$(VENV)/.browser: pyproject.toml constraints.txt | $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[browser]"
+	for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit; done; $(INSTALL_CHROMIUM)
+	touch $@
+
+# Only root can install it; anybody else is told what is missing.
+INSTALL_CHROMIUM = { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
+  { echo "no Chromium here: install the package chromium, then make test-browser again" >&2; exit 1; }
 
 lint: $(STAMP)          ## style, types, and the direction of imports
 	$(BIN)/ruff check .

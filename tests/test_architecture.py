@@ -7,7 +7,8 @@ import sys
 
 LIGHT = (
     "reliability.plugin",
-    "reliability.session",
+    "reliability.session.gate",
+    "reliability.session.log",
     "reliability.cli",
     "reliability.claims.judge",
     "reliability.data.registry",

@@ -34,7 +34,7 @@ def export(
     from reliability.evaluate.exporting import export_candidate
     from reliability.models.spec import parse_model
     from reliability.quant.saved_record import RECORD_FILE, read_record
-    from reliability.session import DEFAULT_REFERENCE
+    from reliability.session.options import DEFAULT_REFERENCE
 
     saved = Path(source) if (Path(source) / RECORD_FILE).exists() else None
     named = reference or (read_record(saved).reference["model"] if saved else DEFAULT_REFERENCE)

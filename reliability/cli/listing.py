@@ -30,9 +30,9 @@ def _metrics() -> Rows:
 
 
 def _scores() -> Rows:
-    from reliability.metrics.scores import SCORES
+    from reliability.metrics.scores import all_scores
 
-    return [(name, SCORES[name].summary) for name in sorted(SCORES)]
+    return [(score.name, score.summary) for score in all_scores()]
 
 
 def _tasks() -> Rows:

@@ -33,7 +33,7 @@ class EngineOptions:
         from reliability.data.registry import open_data
         from reliability.evaluate.cache import Cache
         from reliability.evaluate.engine import Engine
-        from reliability.session import Options
+        from reliability.session.options import Options
 
         folder = Options(root=Path(), cache_dir=self.cache_dir).cache_folder
         threadpool_limits(self.torch_threads)

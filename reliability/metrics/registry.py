@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 import reliability.metrics
 from reliability.errors import UsageError
 from reliability.metrics import checks
+from reliability.metrics.entry_points import load_entry_points, require_new
 from reliability.metrics.kinds import KINDS, Kind
 from reliability.metrics.prepared import Prepared
 from reliability.types import F64, Direction
@@ -89,7 +90,7 @@ def register(
     """
 
     def decorate(prepare: Callable[..., Prepared]) -> Callable[..., float]:
-        name, read = prepare.__name__, KINDS[kind].read
+        name, read = _new_name(prepare), KINDS[kind].read
 
         def weighted(*inputs: Any, **named: Any) -> Prepared:
             return prepare(*read(name, *inputs, **named))
@@ -114,7 +115,7 @@ def register_plain(
     """
 
     def decorate(compute: Callable[..., Any]) -> Callable[..., Any]:
-        name = compute.__name__
+        name = _new_name(compute)
         fn = _exported(compute, kind, lambda *inputs: _finite(name, compute(*inputs)))
         _METRICS[name] = Metric(
             name, kind, direction, low, high, unit, defined, fn, compute, None, False, _summary(compute)
@@ -122,6 +123,13 @@ def register_plain(
         return fn
 
     return decorate
+
+
+def _new_name(function: Callable[..., Any]) -> str:
+    """The function's name, which no other metric may have."""
+    name = function.__name__
+    require_new("metric", name, _METRICS[name].prepare if name in _METRICS else None, function)
+    return name
 
 
 def _exported(inner: Callable[..., Any], kind: Kind, compute: Callable[..., Any]) -> Callable[..., Any]:
@@ -224,6 +232,7 @@ def _close_matches(name: str, known: Iterable[str]) -> str:
 
 @lru_cache(maxsize=1)
 def _load() -> None:
-    """Import every module of the package, so that no metric is missing for want of an import."""
+    """Import every module of the package and what others add, so that no metric is missing for want of an import."""
     for module in pkgutil.iter_modules(reliability.metrics.__path__):
         importlib.import_module(f"reliability.metrics.{module.name}")
+    load_entry_points("reliability.metrics")

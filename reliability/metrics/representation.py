@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.stats import rankdata
+import scipy
 
 from reliability.metrics.checks import undefined
 from reliability.metrics.features import (
@@ -225,7 +225,7 @@ def _correlation_with_rank(means: F64) -> F64:
     """[B] of mean signal and noise energies side by side, [B, 2 R]."""
     signal, noise = np.hsplit(means, 2)
     with np.errstate(invalid="ignore", divide="ignore"):
-        ranks = rankdata(noise / signal, axis=1)
+        ranks = scipy.stats.rankdata(noise / signal, axis=1)
         ranks -= ranks.mean(axis=1, keepdims=True)
         order = np.arange(means.shape[1] // 2) - (means.shape[1] // 2 - 1) / 2
         found: F64 = ranks @ order / np.sqrt((ranks**2).sum(axis=1) * (order**2).sum())

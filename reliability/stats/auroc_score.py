@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scipy.optimize import brentq
+import scipy
 
 from reliability.stats.asymptotic import normal_score, read_count, score_interval, undefined
 from reliability.types import Interval
@@ -76,4 +76,4 @@ def _upper_score_limit(auroc: float, n_id: int, n_ood: int, z: float) -> float:
     def excess(value: float) -> float:
         return auroc - value + z * math.sqrt(exponential_variance(value, n_id, n_ood, others, others))
 
-    return float(brentq(excess, start, 1.0, xtol=1e-15, rtol=1e-15))
+    return float(scipy.optimize.brentq(excess, start, 1.0, xtol=1e-15, rtol=1e-15))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy.optimize import brentq
+import scipy
 from scipy.special import ndtr
 
 from reliability.stats.asymptotic import normal_score, score_interval, undefined
@@ -94,7 +94,7 @@ def _upper_limit(counts: PairedCounts, z: float) -> float:
     def excess(harm: float) -> float:
         return _deviation(counts, harm) + z * math.sqrt(_null_variance(counts, harm))
 
-    return float(brentq(excess, counts.harm, 1.0, xtol=1e-15, rtol=1e-15))
+    return float(scipy.optimize.brentq(excess, counts.harm, 1.0, xtol=1e-15, rtol=1e-15))
 
 
 def _score(counts: PairedCounts, harm: float) -> float:

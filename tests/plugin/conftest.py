@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +70,32 @@ reason = "for tests"
 """
 
 
+CLAIMS = """
+from reliability.plugin import claim
+
+@claim("accuracy")
+def test_accuracy(case, compare):
+    verdict = compare(case).judge()
+    assert verdict, verdict.explain()
+
+@claim("agreement")
+def test_agreement(case, compare):
+    verdict = compare(case).judge()
+    assert verdict, verdict.explain()
+"""
+
+PRELOADED = (
+    "hypothesis.internal.observability",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
+    "reliability.report.diagram",
+    "reliability.report.forest",
+    "reliability.report.properties",
+    "reliability.session.log",
+)
+"""Pytester forgets what a run in this process imports; what is imported before is imported once."""
+
+
 @dataclass
 class GateRun:
     """What one run of the gate left behind."""
@@ -101,12 +129,20 @@ def bounds() -> str:
 
 
 @pytest.fixture(scope="session")
+def documented() -> list[str]:
+    """The Python examples of docs/plugin.md: a test file, then a conftest."""
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "plugin.md").read_text(), re.S | re.M)
+
+
+@pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One cache for all runs of a worker, so that each embedding is computed once.
 
     Filling it here also imports torch for good: pytester forgets modules that a run
     in this process imports, and torch cannot be imported twice.
     """
+    for name in PRELOADED:
+        importlib.import_module(name)
     root = tmp_path_factory.mktemp("cache")
     engine = Engine(Cache(root), open_data("scenes", limit=60))
     engine.pair(parse_model("zoo:scenes-clean"), parse_recipe("w8a8-minmax"), engine.data.task("id"))
@@ -129,6 +165,29 @@ def gate(pytester: pytest.Pytester, shared_cache: Path) -> Gate:
         everything = [str(value) for value in (suites, *settings, *options, *arguments)]
         in_workers = any(value.startswith("-n") for value in arguments)
         result = pytester.runpytest_subprocess(*everything) if in_workers else pytester.runpytest_inprocess(*everything)
+        return GateRun(int(result.ret), "\n".join([*result.outlines, *result.errlines]), report)
+
+    return run
+
+
+@pytest.fixture
+def own_suite(pytester: pytest.Pytester, shared_cache: Path) -> Gate:
+    """``own_suite("-x")`` runs two claims of somebody's own repository, which says the rest in its pyproject.toml.
+
+    Bounds and recipes can be given: ``own_suite(bounds=TEXT, recipes="w2a2-minmax")``.
+    """
+    (pytester.path / "tests").mkdir()
+    (pytester.path / "tests" / "test_reliability.py").write_text(CLAIMS)
+    few = BOUNDS[: BOUNDS.index('[[bound]]\nclaim = "calibration_error"')]
+
+    def run(*arguments: str, bounds: str = few, recipes: str = "fp32", in_workers: bool = False) -> GateRun:
+        (pytester.path / "bounds.toml").write_text(bounds)
+        report = pytester.path / f"report-{len(list(pytester.path.glob('report-*')))}"
+        table = {"thresholds": "bounds.toml", "cache-dir": str(shared_cache), "recipes": recipes, "limit": 60}
+        lines = [f"{name} = {json.dumps(value)}" for name, value in {**table, "report-dir": report.name}.items()]
+        (pytester.path / "pyproject.toml").write_text("\n".join(["[tool.reliability]", *lines]))
+        call = pytester.runpytest_subprocess if in_workers else pytester.runpytest_inprocess
+        result = call("tests", "-p", "no:randomly", *arguments)
         return GateRun(int(result.ret), "\n".join([*result.outlines, *result.errlines]), report)
 
     return run

@@ -13,9 +13,9 @@ import importlib
 import pkgutil
 
 from reliability.metrics.scores.evidence import EMBEDDED, Evidence, Training
-from reliability.metrics.scores.registry import SCORES, Score, fitted_score, get_score, score
+from reliability.metrics.scores.registry import SCORES, Score, all_scores, fitted_score, get_score, score
 
-__all__ = ["EMBEDDED", "SCORES", "Evidence", "Score", "Training", "fitted_score", "get_score", "score"]
+__all__ = ["EMBEDDED", "SCORES", "Evidence", "Score", "Training", "all_scores", "fitted_score", "get_score", "score"]
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")

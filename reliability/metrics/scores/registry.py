@@ -11,13 +11,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any
 
 import numpy as np
 
 from reliability.errors import UsageError
 from reliability.metrics.checks import refuse
+from reliability.metrics.entry_points import load_entry_points, require_new
 from reliability.metrics.registry import lookup
 from reliability.metrics.scores.evidence import Evidence, Shape, Training, missing, read_evidence, read_training, shapes
 from reliability.types import F64
@@ -50,6 +51,7 @@ class Score:
 
 
 SCORES: dict[str, Score] = {}
+"""Those of this package, and of others once one was asked for: see :func:`all_scores`."""
 
 
 def get_score(name: str) -> Score:
@@ -61,7 +63,20 @@ def get_score(name: str) -> Score:
     >>> get_score("knn").needs == {"features", "training"}
     True
     """
+    _load()
     return lookup(SCORES, name, "score")
+
+
+def all_scores() -> tuple[Score, ...]:
+    """Every registered score, by name."""
+    _load()
+    return tuple(SCORES[name] for name in sorted(SCORES))
+
+
+@lru_cache(maxsize=1)
+def _load() -> None:
+    """Import what other packages add; the modules of this one are imported with it."""
+    load_entry_points("reliability.scores")
 
 
 def score(compute: Callable[..., F64]) -> Scorer:
@@ -151,5 +166,7 @@ def _add(
     documented: Callable[..., Any],
 ) -> None:
     needs = frozenset(takes) - {"cosines", "logit_scale"}
+    before = SCORES.get(name)
+    require_new("score", name, before and (before.fit if "training" in before.needs else before.fn), documented)
     summary = (documented.__doc__ or name).partition("\n")[0]
     SCORES[name] = Score(name, fn, fit, needs, "logit_scale" in sees, summary)

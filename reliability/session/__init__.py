@@ -1,0 +1,1 @@
+"""One run of the gate: from options to plan and engine, and from records to report."""
