@@ -18,15 +18,25 @@ class ReliabilityError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        lines = [f"{self.what}", f"  where: {self.where}"]
+        lines = [_inert(self.what), f"  where: {_inert(self.where)}"]
         if self.got is not None:
-            lines.append(f"  got:   {self.got}")
-        return "\n".join([*lines, f"  next:  {self.next}"])
+            lines.append(f"  got:   {_inert(self.got)}")
+        return "\n".join([*lines, f"  next:  {_inert(self.next)}"])
 
     def __reduce__(self) -> tuple[object, tuple[type, dict[str, object]]]:
         # xdist and multiprocessing send errors between processes by pickle,
         # which cannot call an initialiser with keyword-only arguments.
         return _rebuild, (type(self), vars(self))
+
+
+def _inert(text: object) -> str:
+    """Text without what a terminal obeys; further lines are set in, so that none passes for one of ours.
+
+    >>> _inert("a\x1b[2J")
+    'a\\\\x1b[2J'
+    """
+    shown = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in str(text))
+    return shown.replace("\n", "\n         ")
 
 
 def _rebuild(kind: type[ReliabilityError], fields: dict[str, object]) -> ReliabilityError:

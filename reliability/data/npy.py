@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reliability.data.arrays import mapped
 from reliability.data.assemble import Evaluated, assemble
 from reliability.data.collection import Index
 from reliability.data.corruptions.registry import CORRUPTIONS
@@ -82,22 +83,6 @@ class ArrayImages:
     def read(self, rows: I64) -> Iterator[U8]:
         """The pictures at those rows; only they are read from the file."""
         return (np.array(self._pixels[row]) for row in rows)
-
-
-def mapped(file: Path) -> NDArray[Any]:
-    """The array of a file, left on disk.
-
-    Raises:
-        DataError: It is missing, no array, or declares more than it holds.
-    """
-    try:
-        array: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, OverflowError) as error:
-        raise DataError(
-            where=str(file), what="not a readable NumPy file", got=f"{type(error).__name__}: {error}",
-            next="fetch the file again",
-        ) from error  # fmt: skip
-    return array
 
 
 def _not_the_layout(file: Path, array: NDArray[Any], layout: str) -> DataError:

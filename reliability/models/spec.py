@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reliability.errors import UsageError
+from reliability.errors import ModelError, UsageError
 from reliability.models.kinds import embeddings, hf, onnx, open_clip, openvino, pt2, python, saved, zoo
 from reliability.models.own import OwnCandidate
 from reliability.models.record import Asked, ModelSpec, file_digest
@@ -136,4 +136,10 @@ def _parse(option: str, text: str, checkpoint: Path | None, untrusted: bool) -> 
             where=f"--checkpoint {checkpoint}", what="only an open_clip architecture takes a checkpoint", got=text,
             next="leave --checkpoint out",
         )  # fmt: skip
-    return KINDS[kind].parse(Asked(option, text, rest, checkpoint))
+    try:
+        return KINDS[kind].parse(Asked(option, text, rest, checkpoint))
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            where=f"{option} {text}", what="what this names cannot be read", got=f"{type(error).__name__}: {error}",
+            next="name a file or folder that is here and can be read",
+        ) from error  # fmt: skip

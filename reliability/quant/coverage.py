@@ -136,8 +136,8 @@ class Contents:
         return tuple(name for name, used in self.quantizers().items() if not all(map(has_range, used.values())))
 
     def off_grid(self) -> tuple[str, ...]:
-        """Layers and tables with a weight that is none of its format's values."""
-        layers = (name for name, layer in self.quantized.items() if not _layer_on_grid(layer))
+        """Layers and tables with a weight that is none of its format's values, or with one scale for all channels."""
+        layers = (n for n, layer in self.quantized.items() if not _layer_on_grid(layer) or _shares_a_scale(layer))
         return (*layers, *(name for name, (table, grid) in self.tables.items() if grid and not _on_grid(table, grid)))
 
 
@@ -198,6 +198,18 @@ def _quantized_towers(clip: nn.Module) -> Towers:
 
 def _layer_on_grid(layer: QuantLayer) -> bool:
     return layer.format.steps_off(layer.weight, scales_of(layer)) <= _ON_GRID
+
+
+def _shares_a_scale(layer: QuantLayer) -> bool:
+    """Whether channels that should have a scale each all have the same, though their weights differ in size.
+
+    Training may move scales anywhere, but not several onto one number.
+    """
+    scale = layer.weight_scale.flatten()
+    if layer.format.sharing.unit != "channel" or len(scale) < 2 or len(scale) != len(layer.weight):
+        return False
+    largest = layer.weight.abs().flatten(1).amax(1)
+    return bool((scale == scale[0]).all()) and not bool((largest == largest[0]).all())
 
 
 def _on_grid(table: Tensor, grid: TableGrid) -> bool:

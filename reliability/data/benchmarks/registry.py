@@ -54,7 +54,7 @@ def open_benchmark(request: Request) -> DataSet:
             where=f"--data {request.spec}", what="a benchmark takes no location", got=request.location,
             next="name the folder that holds it with --data-root",
         )  # fmt: skip
-    benchmark, root = BENCHMARKS[request.spec], benchmark_root(request.root)
+    benchmark, root = BENCHMARKS[request.spec.rstrip(":")], benchmark_root(request.root)
     place = benchmark.require(root)
     familiar = _familiar(benchmark, root) if benchmark.needs_base else []
     evaluated = [*familiar, *benchmark.evaluated(place)]

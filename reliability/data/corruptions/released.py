@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reliability.data.arrays import mapped
 from reliability.data.collection import Index, LabelledSource
 from reliability.data.corruptions.corruption import SEVERITIES
 from reliability.data.corruptions.registry import CORRUPTIONS, find_corruption
@@ -73,7 +74,7 @@ class ReleasedArrays:
         Raises:
             DataError: A file is missing or not of the layout, or a label is outside the classes.
         """
-        labels = _mapped(self.folder / LABELS)
+        labels = mapped(_there(self.folder / LABELS))
         if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or len(labels) != len(self._images):
             raise _not_the_layout(self.folder / LABELS, labels, f"integers [{len(self._images)}], one for each picture")
         own = np.array(labels[self._block], dtype=np.int64)
@@ -88,7 +89,7 @@ class ReleasedArrays:
 
     @cached_property
     def _images(self) -> NDArray[Any]:
-        images = _mapped(self._file)
+        images = mapped(_there(self._file))
         pictures = images.ndim == 4 and images.shape[3] == 3 and images.dtype == np.uint8
         if not pictures or len(images) == 0 or len(images) % len(SEVERITIES):
             raise _not_the_layout(self._file, images, "uint8 [5 * N, H, W, 3]")
@@ -144,20 +145,6 @@ def _there(file: Path) -> Path:
             next="fetch the released set again, or name a corruption that is there",
         )
     return file
-
-
-def _mapped(file: Path) -> NDArray[Any]:
-    """The array of a file, left on disk."""
-    try:
-        mapped: NDArray[Any] = np.load(_there(file), mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(
-            where=str(file),
-            what="not a readable NumPy file",
-            got=f"{type(error).__name__}: {error}",
-            next="fetch the file again",
-        ) from error
-    return mapped
 
 
 def _not_the_layout(file: Path, array: NDArray[Any], layout: str) -> DataError:
