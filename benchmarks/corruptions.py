@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import sys
 import time
 import tracemalloc
@@ -35,6 +36,19 @@ def _stand_in_for_pkg_resources() -> ModuleType:
     return module
 
 
+@contextlib.contextmanager
+def _setuptools_of_old() -> Iterator[None]:
+    """Within this context ``pkg_resources`` can be imported; what asks for it later finds the truth again."""
+    there = importlib.util.find_spec("pkg_resources") is not None
+    if not there:
+        sys.modules["pkg_resources"] = _stand_in_for_pkg_resources()
+    try:
+        yield
+    finally:
+        if not there:
+            del sys.modules["pkg_resources"]
+
+
 def published() -> ModuleType:
     """The ``imagecorruptions`` package, made to run beside today's NumPy, scikit-image and setuptools.
 
@@ -45,11 +59,10 @@ def published() -> ModuleType:
         ModuleNotFoundError: It, or what it needs, is not installed.
     """
     make_importable()
-    try:
-        importlib.import_module("pkg_resources")
-    except ModuleNotFoundError:
-        sys.modules["pkg_resources"] = _stand_in_for_pkg_resources()
-    package = importlib.import_module("imagecorruptions")
+    if importlib.util.find_spec("imagecorruptions") is None:
+        raise ModuleNotFoundError("imagecorruptions is not installed", name="imagecorruptions")
+    with _setuptools_of_old():
+        package = importlib.import_module("imagecorruptions")
     gaussian = importlib.import_module("skimage.filters").gaussian
 
     def gaussian_of_old(image: Any, sigma: float = 1, multichannel: bool = False, **options: Any) -> Any:
