@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 Open = Callable[..., Any]
 
@@ -49,7 +50,7 @@ def test_every_kind_of_chart_is_drawn_with_a_description_and_its_data(open_page:
         assert not chart.locator("canvas").evaluate(blank)
         assert len(chart.locator(".plot").get_attribute("aria-label")) > 30
         chart.locator("summary").click()
-        assert chart.locator(".data tbody tr").count() >= 4
+        expect(chart.locator(".data tbody tr").nth(3)).to_be_attached()
         assert chart.locator(".data caption").count() == 1
 
 
@@ -81,8 +82,8 @@ def test_hostile_names_stay_text(open_page: Open) -> None:
     page = opened.page
     page.locator(".opener").first.click()
     page.locator(".data summary").first.click()
-    assert page.locator("img:not([src^='data:'])").count() == 0
-    assert page.locator("[onerror]").count() == 0
+    expect(page.locator("img:not([src^='data:'])")).to_have_count(0)
+    expect(page.locator("[onerror]")).to_have_count(0)
     assert page.get_by_text("<img src=x onerror=alert(1)>").count() > 5
     assert opened.told == []
 
@@ -94,15 +95,15 @@ def test_filters_narrow_cases_charts_and_pictures_together(open_page: Open) -> N
     assert page.locator(ROWS).evaluate_all("rows => rows.every(r => r.dataset.recipe === 'w4a8-minmax')")
     assert 0 < page.locator(ROWS).count() < everything
     assert page.locator("#count").inner_text() == f"{page.locator(ROWS).count()} of {everything} cases"
-    assert page.locator("section:has(> #roc) .chart:not([hidden])").count() == 1
+    expect(page.locator("section:has(> #roc) .chart:not([hidden])")).to_have_count(1)
     assert page.locator(".flips:not([hidden])").evaluate_all("g => g.every(x => x.dataset.recipe === 'w4a8-minmax')")
     page.select_option("[name=task]", "noise/*")
-    assert page.locator(ROWS).count() == 3
+    expect(page.locator(ROWS)).to_have_count(3)
     page.select_option("[name=claim]", "accuracy")
-    assert page.locator(ROWS).count() == 0
-    assert page.locator("section:has(> #roc) .none").is_visible()
+    expect(page.locator(ROWS)).to_have_count(0)
+    expect(page.locator("section:has(> #roc) .none")).to_be_visible()
     page.locator("#filters button[type=reset]").click()
-    page.wait_for_function(f"document.querySelectorAll('{ROWS}').length === {everything}")
+    expect(page.locator(ROWS)).to_have_count(everything)
 
 
 def test_verdicts_and_words_can_be_searched_for(open_page: Open) -> None:
@@ -114,14 +115,14 @@ def test_verdicts_and_words_can_be_searched_for(open_page: Open) -> None:
     assert outcomes == {"error", "broken"}
     page.locator("#filters button[type=reset]").click()
     page.fill("[name=text]", "AUROC w4a4")
-    assert page.locator(ROWS).count() == 1
+    expect(page.locator(ROWS)).to_have_count(1)
 
 
 def test_a_filter_is_kept_in_the_address(open_page: Open) -> None:
     page = open_page().page
     page.select_option("[name=recipe]", "w4a4-minmax")
     page.check("[name=outcome][value=broken]")
-    fragment = "#" + page.url.partition("#")[2]
+    fragment = page.evaluate("location.hash")
     again = open_page(fragment=fragment).page
     assert accounts(again) == accounts(page)
     assert again.input_value("[name=recipe]") == "w4a4-minmax"
@@ -130,8 +131,8 @@ def test_a_filter_is_kept_in_the_address(open_page: Open) -> None:
 def test_a_cell_of_the_overview_leads_to_its_cases(open_page: Open) -> None:
     page = open_page().page
     page.locator(".matrix button[data-claim=noise_accuracy][data-recipe=w4a4-minmax]").click()
-    assert page.locator(ROWS).count() == 3
-    assert page.locator("#cases").is_visible()
+    expect(page.locator(ROWS)).to_have_count(3)
+    expect(page.locator("#cases")).to_be_visible()
 
 
 def test_columns_sort_both_ways_and_say_so(open_page: Open) -> None:
@@ -144,7 +145,7 @@ def test_columns_sort_both_ways_and_say_so(open_page: Open) -> None:
     assert rising[:-1] == sorted(rising[:-1])
     harm.click()
     assert page.locator("th:has([data-key=harm])").get_attribute("aria-sort") == "descending"
-    assert page.locator("th[aria-sort]:not([aria-sort=none])").count() == 1
+    expect(page.locator("th[aria-sort]:not([aria-sort=none])")).to_have_count(1)
     falling = page.locator(".cases > tbody").evaluate_all("rows => rows.map(r => r.dataset.harm)")
     assert falling[-1] == "inf", "a case without a figure comes last either way"
     page.locator("[data-key=task]").click()
@@ -158,28 +159,28 @@ def test_everything_can_be_done_by_keyboard(open_page: Open) -> None:
     assert page.evaluate("document.activeElement.className") == "skip"
     assert page.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
     page.keyboard.press("Enter")
-    assert page.url.endswith("#cases")
+    assert page.evaluate("location.hash") == "#cases"
     page.focus(".opener")
     page.keyboard.press("Enter")
     opener = page.locator(".opener").first
     assert opener.get_attribute("aria-expanded") == "true"
-    assert page.locator(".more:not([hidden])").count() == 1
+    expect(page.locator(".more:not([hidden])")).to_have_count(1)
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.focus("[data-key=used]")
     page.keyboard.press("Space")
     assert page.locator("th:has([data-key=used])").get_attribute("aria-sort") == "ascending"
     page.focus("section:has(> #severity) .data summary")
     page.keyboard.press("Enter")
-    assert page.locator("section:has(> #severity) .data table").first.is_visible()
+    expect(page.locator("section:has(> #severity) .data table").first).to_be_visible()
 
 
 def test_a_screen_reader_finds_headings_captions_and_names(open_page: Open) -> None:
     page = open_page().page
-    assert page.locator("h1").count() == 1
+    expect(page.locator("h1")).to_have_count(1)
     levels = page.locator("h1, h2, h3").evaluate_all("all => all.map(h => Number(h.tagName[1]))")
     assert all(later - earlier <= 1 for earlier, later in pairwise(levels))
-    assert page.locator("table:not(:has(> caption))").count() == 0
-    assert page.locator("img:not([alt])").count() == 0
+    expect(page.locator("table:not(:has(> caption))")).to_have_count(0)
+    expect(page.locator("img:not([alt])")).to_have_count(0)
     nameless = "all => all.filter(e => !(e.innerText.trim() || e.labels?.length || e.ariaLabel)).length"
     assert page.locator("button, select, input, summary").evaluate_all(nameless) == 0
     assert page.locator("[id]").evaluate_all("all => new Set(all.map(e => e.id)).size === all.length")
@@ -218,11 +219,11 @@ def test_paper_is_white_and_charts_are_turned_for_it(open_page: Open, scheme: st
 def test_it_prints_with_every_chart_that_is_shown(open_page: Open) -> None:
     page = open_page().page
     assert len(page.pdf()) > 50_000
-    assert page.locator(".chart:not([hidden]):not([data-drawn])").count() == 0
+    expect(page.locator(".chart:not([hidden]):not([data-drawn])")).to_have_count(0)
 
 
 def test_without_scripts_every_figure_can_still_be_read(open_page: Open) -> None:
     page = open_page(java_script_enabled=False).page
-    assert page.locator(".cases > tbody").count() == 37
-    assert not page.locator("#filters").is_visible()
-    assert page.get_by_text("need JavaScript").is_visible()
+    expect(page.locator(".cases > tbody")).to_have_count(37)
+    expect(page.locator("#filters")).to_be_hidden()
+    expect(page.get_by_text("need JavaScript")).to_be_visible()
