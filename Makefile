@@ -64,7 +64,7 @@ lint: $(STAMP)          ## style, types, and the direction of imports
 	$(BIN)/lint-imports
 
 docs: $(STAMP)          ## the pages as a site, in site/; a broken link fails
-	$(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 bench: $(STAMP) $(PEERS)  ## time and memory of the gate, cold and warm, and of its parts
 	$(BIN)/python -m benchmarks $(ARGS)
