@@ -6,9 +6,14 @@ import ipaddress
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
+
+with suppress(ImportError):
+    # It loads once per process, and a run within a test would make Python forget that it has.
+    import vl_convert  # noqa: F401
 
 
 class NetworkUsedError(RuntimeError):
