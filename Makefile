@@ -12,7 +12,7 @@ CORRUPTIONS := imagecorruptions==1.1.2 opencv-python-headless==5.0.0.93 scikit-i
   imageio==2.38.1 tifffile==2026.3.3
 PEERS := .cache/oracles/.peers
 
-.PHONY: gate gate-photos study test test-browser test-long test-wheel audit oracles lint docs bench zoo clean
+.PHONY: gate gate-photos study test test-browser test-long test-wheel test-browser browser audit oracles lint docs bench zoo clean
 
 gate: $(STAMP)          ## judge the embedded models: make gate ARGS="--recipes w4a4-minmax"
 	$(BIN)/pytest suites -n $(WORKERS) $(ARGS)
@@ -47,13 +47,15 @@ audit: $(STAMP)         ## known vulnerabilities of the pinned dependencies; fai
 test-browser: $(STAMP) $(VENV)/.browser  ## the page of a report in headless Chromium, as a reader has it
 	$(BIN)/pytest tests/browser $(ARGS)
 
+browser: $(VENV)/.browser
+
 $(VENV)/.browser: pyproject.toml constraints.txt | $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[browser]"
 	for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit; done; $(INSTALL_CHROMIUM)
 	touch $@
 
 # Only root can install it; anybody else is told what is missing.
-INSTALL_CHROMIUM = { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+INSTALL_CHROMIUM = { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && timeout 240 apt-get update -qq && \
   DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
   { echo "no Chromium here: install the package chromium, then make test-browser again" >&2; exit 1; }
 
