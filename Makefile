@@ -24,8 +24,9 @@ gate-photos: $(STAMP)   ## the same on photographs: make gate-photos DATA=webdat
 study: $(STAMP)         ## the seed study's claims on the embedded models: reports/study/report.md
 	$(BIN)/reliability study --workers $(WORKERS) $(ARGS)
 
+# A test that hangs is named and fails; the longest takes a minute on free cores.
 test: $(STAMP)          ## unit, plugin and fault tests
-	$(BIN)/pytest tests reliability --doctest-modules -n $(WORKERS) $(ARGS)
+	$(BIN)/pytest tests reliability --doctest-modules -n $(WORKERS) --timeout 600 $(ARGS)
 
 test-long: $(STAMP)     ## the long form of docs/reliability.md: kills, nonsense, error rates; about an hour on one core
 	RELIABILITY_LONG=1 $(BIN)/pytest tests/machine tests/fuzz tests/hostile tests/faults $(ARGS)
