@@ -69,3 +69,9 @@ def test_bash_completes_commands_and_their_choices() -> None:
 
     assert completed("reliability", "exp") == ["explain", "export"]
     assert completed("reliability", "list", "re") == ["recipes"]
+
+
+def test_the_command_runs_as_a_module_too() -> None:
+    done = subprocess.run([sys.executable, "-m", "reliability", "--version"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "version" in done.stdout

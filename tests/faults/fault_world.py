@@ -48,6 +48,7 @@ class Fault:
         recipe: What is asked for, of ``recipes.toml``.
         tasks: What is judged.
         start: Which entries the cache holds before: the reference's, and the prepared candidate.
+        part: The one part of the model that the proof of coverage must name.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Fault:
     recipe: str = "plain"
     tasks: tuple[str, ...] = ("id",)
     start: str = "prepared"
+    part: str = ""
 
 
 class World:
@@ -93,7 +95,7 @@ class World:
         """Judge the cases of some claims, or of all, on some tasks as the gate does."""
         results: Results = {}
         with _refusal(results, "run"):
-            session = GateSession.open(self.options(recipes))
+            session = self.session = GateSession.open(self.options(recipes))
             names = sorted({bound.claim for bound in session.thresholds.bounds})
             session.claims.update(names)
             chosen = [case for name in names for case in session.plan.cases(name) if case.task.name in tasks]
@@ -103,6 +105,11 @@ class World:
             with _refusal(results, "report"):
                 self._report(session, records, results)
         return results
+
+    def faulty_parts(self) -> list[str]:
+        """What the proof of coverage of the run's only recipe finds fault with."""
+        case = self.session.plan.cases("coverage_faults")[0]
+        return [part.name for part in self.session.engine.proof(case.model, case.recipe).faulty]
 
     def _report(self, session: GateSession, records: list[dict[str, Any]], results: Results) -> None:
         log = RunLog.start(self.options("plain"))

@@ -23,6 +23,8 @@ def test_a_planted_fault_ends_as_the_table_says(world: World, fault: Fault) -> N
     for case, result in found.items():
         assert result.startswith(fault.outcome), f"{case}: {result}"
         assert fault.says in result, f"{case}: {result}"
+    if fault.part:
+        assert world.faulty_parts() == [fault.part]
 
 
 @pytest.mark.parametrize("recipe", ["plain", "whole", "towers", "smooth", "fp32"])
