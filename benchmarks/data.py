@@ -84,7 +84,7 @@ class _Waiting:
 def _end_to_end(model: Any, source: ImageSource, threads: int) -> list[tuple[str, str, str]]:
     import torch
 
-    from reliability.evaluate import embed
+    from reliability.evaluate.running import embed
 
     torch.set_num_threads(threads)
     inputs = [model.to_input(batch.images) for batch in source.batches(embed.BATCH)]

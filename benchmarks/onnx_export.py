@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from reliability.data.registry import open_data
-from reliability.evaluate.cache import Cache
 from reliability.evaluate.engine import Engine
 from reliability.evaluate.exporting import export_candidate
+from reliability.evaluate.storage.cache import Cache
 from reliability.models.spec import parse_candidate, parse_model
 from reliability.quant.recipe import parse_recipe
 from reliability.types import Embeddings

@@ -19,7 +19,7 @@ def _forward_rows() -> list[tuple[str, str, str]]:
     import torch
 
     from reliability.data.registry import open_data
-    from reliability.evaluate.embed import BATCH
+    from reliability.evaluate.running.embed import BATCH
     from reliability.models.openclip import load_model
     from reliability.models.spec import parse_model
     from reliability.quant.prepare import RangeData, prepare

@@ -18,9 +18,9 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.photo_sets import SETS
 from reliability.errors import UndefinedMetricError
-from reliability.evaluate.cache import Cache
+from reliability.evaluate.comparison.group import GroupPair
 from reliability.evaluate.engine import Engine
-from reliability.evaluate.group import GroupPair
+from reliability.evaluate.storage.cache import Cache
 from reliability.metrics.scores import EMBEDDED, SCORES
 from reliability.models.spec import ModelSpec
 from reliability.quant.recipe import Recipe, parse_recipe

@@ -17,8 +17,8 @@ from tabulate import tabulate
 from reliability.claims.cases import choose_recipes
 from reliability.data.registry import open_data
 from reliability.errors import QuantizationError
-from reliability.evaluate.cache import Cache
 from reliability.evaluate.engine import Engine
+from reliability.evaluate.storage.cache import Cache
 from reliability.models.spec import ModelSpec, parse_model
 from reliability.quant.recipe import parse_recipe
 

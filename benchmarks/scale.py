@@ -14,7 +14,7 @@ from pathlib import Path
 import platformdirs
 from tabulate import tabulate
 
-from reliability.evaluate.workers.local import LocalWorkers
+from reliability.evaluate.filling.workers.local import LocalWorkers
 from reliability.sweep.grid import expand
 from reliability.sweep.plan import load_plan
 from reliability.sweep.run import chunks_of, embed

@@ -23,10 +23,10 @@ from reliability.data.scenes import gallery
 from reliability.data.scenes.sample import sample
 from reliability.data.scenes.source import TRAINING_SPLIT
 from reliability.data.scenes.vocabulary import fine_class_names
-from reliability.evaluate.cache import Cache
-from reliability.evaluate.compare import Pair
+from reliability.evaluate.comparison.compare import Pair
+from reliability.evaluate.comparison.inputs import Side
 from reliability.evaluate.engine import Engine
-from reliability.evaluate.inputs import Side
+from reliability.evaluate.storage.cache import Cache
 from reliability.models.spec import parse_model
 from reliability.models.zoo import zoo_config, zoo_names
 from reliability.quant.recipe import FP32

@@ -13,11 +13,11 @@ from reliability.claims.explained import Again, Attempt, Missing, recipe_named
 from reliability.claims.judge import judge
 from reliability.claims.records import CaseResult, RunRecord
 from reliability.errors import ReliabilityError, UsageError
-from reliability.evaluate.breakdown import Breakdown, LayerError, break_down
-from reliability.evaluate.cache import Arrays, Cache, Job
-from reliability.evaluate.compare import Pair
+from reliability.evaluate.comparison.breakdown import Breakdown, LayerError, break_down
+from reliability.evaluate.comparison.compare import Pair
 from reliability.evaluate.engine import Engine
 from reliability.evaluate.neighbours import neighbours
+from reliability.evaluate.storage.cache import Arrays, Cache, Job
 from reliability.quant.proof import Proof
 from reliability.quant.recipe import Recipe
 from reliability.session.gate import GateSession, needs_fit

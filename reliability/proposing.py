@@ -21,7 +21,7 @@ from reliability.claims.proposal import Measured, Proposal, Terms, propose
 from reliability.claims.proposal_file import Place, entries, proposed_files
 from reliability.claims.records import write_text
 from reliability.errors import UndefinedMetricError, UsageError
-from reliability.evaluate.efficiency import COSTS
+from reliability.evaluate.running.efficiency import COSTS
 from reliability.quant.recipe import FP32, Recipe
 from reliability.session.gate import GateSession
 from reliability.session.needs import all_cases

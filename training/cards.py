@@ -10,8 +10,8 @@ import platformdirs
 from tabulate import tabulate
 
 from reliability.data.registry import DataSet, open_data
-from reliability.evaluate.cache import Cache
 from reliability.evaluate.engine import Engine
+from reliability.evaluate.storage.cache import Cache
 from reliability.models.spec import parse_model
 from reliability.models.zoo import FOLDER, zoo_config, zoo_names, zoo_weights
 from reliability.quant.recipe import FP32

@@ -12,8 +12,8 @@ import numpy as np
 import platformdirs
 
 from reliability.data.registry import open_data
-from reliability.evaluate.cache import Cache
 from reliability.evaluate.engine import Engine
+from reliability.evaluate.storage.cache import Cache
 from reliability.models.spec import parse_model
 from reliability.quant.recipe import parse_recipe
 

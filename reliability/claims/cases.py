@@ -10,8 +10,8 @@ from functools import cached_property
 
 from reliability.claims.bounds import Bound, ThresholdFile
 from reliability.errors import UsageError
-from reliability.evaluate.candidate import Candidate
-from reliability.evaluate.counted import COUNTED
+from reliability.evaluate.comparison.counted import COUNTED
+from reliability.evaluate.running.candidate import Candidate
 from reliability.models.record import ModelSpec
 from reliability.quant.backends.naming import on_backend
 from reliability.quant.backends.registry import SUFFIX

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reliability.claims.records import CaseResult
-from reliability.evaluate.efficiency import COSTS
+from reliability.evaluate.running.efficiency import COSTS
 
 _AGAINST = ", against "
 """In the method of a comparison with something else than the FP32 model."""

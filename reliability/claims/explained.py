@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reliability.claims.judge import Verdict
 from reliability.claims.records import CaseResult
 from reliability.errors import UsageError
-from reliability.evaluate.breakdown import Breakdown, LayerError
+from reliability.evaluate.comparison.breakdown import Breakdown, LayerError
 from reliability.evaluate.neighbours import nearness
 from reliability.quant.proof import Proof
 from reliability.quant.recipe import Recipe, parse_recipe

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reliability.evaluate.compare import judgeable_metrics
-from reliability.evaluate.counted import COUNTED
-from reliability.evaluate.efficiency import COSTS
+from reliability.evaluate.comparison.compare import judgeable_metrics
+from reliability.evaluate.comparison.counted import COUNTED
+from reliability.evaluate.running.efficiency import COSTS
 from reliability.metrics.registry import get
 from reliability.metrics.scores import EMBEDDED, all_scores
 

@@ -31,8 +31,8 @@ class EngineOptions:
         from threadpoolctl import threadpool_limits
 
         from reliability.data.registry import open_data
-        from reliability.evaluate.cache import Cache
         from reliability.evaluate.engine import Engine
+        from reliability.evaluate.storage.cache import Cache
         from reliability.session.options import Options
 
         folder = Options(root=Path(), cache_dir=self.cache_dir).cache_folder

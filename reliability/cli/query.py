@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from tabulate import tabulate
 
-from reliability.evaluate.store import Location, location
+from reliability.evaluate.storage.store import Location, location
 
 FORMATS = {"table": "simple", "markdown": "github", "csv": ""}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from reliability.evaluate.store import location
+from reliability.evaluate.storage.store import location
 from reliability.session.options import SETTINGS, Setting, says_something
 
 MODELS = ("reference", "checkpoint", "candidate", "embeddings", "untrusted", "recipes", "recipe-file")

@@ -14,7 +14,7 @@ import click
 from reliability.errors import UsageError
 
 if TYPE_CHECKING:
-    from reliability.evaluate.fill import Site
+    from reliability.evaluate.filling.fill import Site
     from reliability.models.spec import ModelSpec
     from reliability.study.fill import Wanted
     from reliability.study.finding import Finding, Study
@@ -67,14 +67,14 @@ def study(
 def _site(cache_dir: Path | None, data_root: Path | None, limit: int | None) -> Site:
     import platformdirs
 
-    from reliability.evaluate.fill import Site
+    from reliability.evaluate.filling.fill import Site
 
     cache = cache_dir or Path(platformdirs.user_cache_dir("quant-reliability"))
     return Site(cache.resolve(), "", data_root, limit)
 
 
 def _judged(plans: Sequence[Path], models: Sequence[str], data: str | None, site: Site, workers: int) -> Study:
-    from reliability.evaluate.workers.local import LocalWorkers
+    from reliability.evaluate.filling.workers.local import LocalWorkers
     from reliability.study.fill import fill
     from reliability.study.finding import ALL_MODELS
     from reliability.study.run import Assignment, judge_all, judge_assigned

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reliability.evaluate.store import Location, location, resolved
+from reliability.evaluate.storage.store import Location, location, resolved
 
 if TYPE_CHECKING:
-    from reliability.evaluate.workers.workers import Workers
+    from reliability.evaluate.filling.workers.workers import Workers
 
 
 @click.command()
@@ -62,10 +62,10 @@ def sweep(
 
 def _workers(engine: str, count: int, address: str, gpus: float) -> Workers:
     if engine == "ray":
-        from reliability.evaluate.workers.ray_cluster import RayWorkers
+        from reliability.evaluate.filling.workers.ray_cluster import RayWorkers
 
         return RayWorkers(address, gpus)
-    from reliability.evaluate.workers.local import LocalWorkers
+    from reliability.evaluate.filling.workers.local import LocalWorkers
 
     return LocalWorkers(count)
 

@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 
 from reliability.data.registry import DataSet
 from reliability.errors import QuantizationError, UsageError
-from reliability.evaluate.cache import Arrays, Cache, Job
-from reliability.evaluate.candidate import Candidate, check_own
-from reliability.evaluate.code_version import code_version
-from reliability.evaluate.compare import Pair
-from reliability.evaluate.efficiency import Costs
-from reliability.evaluate.group import GroupPair
-from reliability.evaluate.inside import INSIDE, INSIDE_CODE, look_inside
-from reliability.evaluate.need import Need
-from reliability.evaluate.pictures import WatchedRanges
-from reliability.evaluate.progress import SILENT, Progress, count_of
-from reliability.evaluate.shown import Shown
-from reliability.evaluate.sides import parts_of, side_of
+from reliability.evaluate.comparison.compare import Pair
+from reliability.evaluate.comparison.group import GroupPair
+from reliability.evaluate.comparison.sides import parts_of, side_of
+from reliability.evaluate.running.candidate import Candidate, check_own
+from reliability.evaluate.running.efficiency import Costs
+from reliability.evaluate.running.inside import INSIDE, INSIDE_CODE, look_inside
+from reliability.evaluate.running.need import Need
+from reliability.evaluate.running.pictures import WatchedRanges
+from reliability.evaluate.running.progress import SILENT, Progress, count_of
+from reliability.evaluate.running.shown import Shown
+from reliability.evaluate.storage.cache import Arrays, Cache, Job
+from reliability.evaluate.storage.code_version import code_version
 from reliability.models.spec import ModelSpec, OwnCandidate
 from reliability.quant.backends.registry import kernel_versions
 from reliability.quant.proof import Proof
@@ -32,9 +32,9 @@ from reliability.types import ImageSource, PromptSet, Task, TaskGroup
 from reliability.versions import installed
 
 if TYPE_CHECKING:
-    from reliability.evaluate.candidates import Candidates
+    from reliability.evaluate.running.candidates import Candidates
 
-_CODE = ("types.py", "data", "models", "quant", "evaluate/embed.py", "evaluate/candidates.py")
+_CODE = ("types.py", "data", "models", "quant", "evaluate/running/embed.py", "evaluate/running/candidates.py")
 
 
 @dataclass
@@ -228,7 +228,7 @@ class Engine:
     def loaded(self) -> Candidates:
         """The part that imports torch, made when the cache first misses."""
         if self._candidates is None:
-            from reliability.evaluate.candidates import Candidates
+            from reliability.evaluate.running.candidates import Candidates
 
             self._candidates = Candidates(self)
         return self._candidates

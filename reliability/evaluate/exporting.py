@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from reliability.errors import UsageError
-from reliability.evaluate.code_version import code_version
 from reliability.evaluate.engine import Engine
-from reliability.evaluate.own import SAVED_CODE
+from reliability.evaluate.running.own import SAVED_CODE
+from reliability.evaluate.storage.code_version import code_version
 from reliability.models.sidecar import GRAPHS, SIDECAR, Sidecar
 from reliability.models.spec import ModelSpec
 from reliability.quant.export.onnx_graph import OPSET, export_tower

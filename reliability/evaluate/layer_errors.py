@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from reliability.evaluate.breakdown import Basis, LayerError
+from reliability.evaluate.comparison.breakdown import Basis, LayerError
 from reliability.models.spec import ModelSpec
 from reliability.quant.methods.folds import find_folds
 from reliability.quant.range_setting import Feed

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from reliability.evaluate.code_version import code_version
 from reliability.evaluate.engine import Engine
-from reliability.evaluate.own import SAVED_CODE
+from reliability.evaluate.running.own import SAVED_CODE
+from reliability.evaluate.storage.code_version import code_version
 from reliability.models.spec import ModelSpec
 from reliability.quant.coverage import coverage
 from reliability.quant.recipe import Recipe

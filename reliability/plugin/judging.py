@@ -14,10 +14,10 @@ from reliability.plugin.options import session_of
 if TYPE_CHECKING:
     from reliability.claims.cases import Case
     from reliability.claims.judge import Verdict
-    from reliability.evaluate.compare import Pair
-    from reliability.evaluate.group import GroupPair
-    from reliability.evaluate.group_inputs import GroupSide
-    from reliability.evaluate.inputs import Side
+    from reliability.evaluate.comparison.compare import Pair
+    from reliability.evaluate.comparison.group import GroupPair
+    from reliability.evaluate.comparison.group_inputs import GroupSide
+    from reliability.evaluate.comparison.inputs import Side
     from reliability.types import Comparison
 
 RECORD = "reliability"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reliability.evaluate.store import location
+from reliability.evaluate.storage.store import location
 from reliability.session.options import SETTINGS, Options, Setting
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reliability.evaluate.progress import SILENT, Bars
+from reliability.evaluate.running.progress import SILENT, Bars
 
 if TYPE_CHECKING:
-    from reliability.evaluate.progress import Progress
+    from reliability.evaluate.running.progress import Progress
 
 
 def progress_of(config: pytest.Config) -> Progress:

@@ -10,7 +10,7 @@ from tabulate import tabulate
 from reliability.claims.explained import Again, Attempt, Known, Missing
 from reliability.claims.records import CaseResult
 from reliability.claims.wording import inert
-from reliability.evaluate.breakdown import Breakdown, FeatureError, LayerError, Share
+from reliability.evaluate.comparison.breakdown import Breakdown, FeatureError, LayerError, Share
 from reliability.report.cells import Cells
 from reliability.report.coverage import coverage_lines, proof_of
 

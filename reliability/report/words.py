@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from reliability.claims.wording import fixed
 from reliability.errors import UsageError
-from reliability.evaluate.counted import COUNTED, Counted
-from reliability.evaluate.efficiency import COSTS, Cost
+from reliability.evaluate.comparison.counted import COUNTED, Counted
+from reliability.evaluate.running.efficiency import COSTS, Cost
 from reliability.metrics.registry import Metric, get
 from reliability.metrics.scores import all_scores
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from reliability.claims.cases import Case
-from reliability.evaluate.fill import meet, outstanding
-from reliability.evaluate.workers.ray_cluster import RayWorkers
+from reliability.evaluate.filling.fill import meet, outstanding
+from reliability.evaluate.filling.workers.ray_cluster import RayWorkers
 from reliability.session.gate import GateSession
 from reliability.session.needs import needs_of
 from reliability.session.opening import site_of

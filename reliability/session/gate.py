@@ -15,14 +15,14 @@ from reliability.claims.cases import Case, Plan
 from reliability.claims.judge import check_floor
 from reliability.data.registry import DataSet
 from reliability.errors import ThresholdError, UsageError
-from reliability.evaluate.cache import Cache
-from reliability.evaluate.candidate import Candidate
-from reliability.evaluate.code_version import code_version
-from reliability.evaluate.compare import Pair
+from reliability.evaluate.comparison.compare import Pair
+from reliability.evaluate.comparison.group import GroupPair
+from reliability.evaluate.comparison.limits import REPLICATES
 from reliability.evaluate.engine import Engine
-from reliability.evaluate.group import GroupPair
-from reliability.evaluate.limits import REPLICATES
-from reliability.evaluate.progress import SILENT, Progress
+from reliability.evaluate.running.candidate import Candidate
+from reliability.evaluate.running.progress import SILENT, Progress
+from reliability.evaluate.storage.cache import Cache
+from reliability.evaluate.storage.code_version import code_version
 from reliability.metrics.scores import get_score
 from reliability.models.spec import ModelSpec, OwnCandidate, parse_model
 from reliability.quant.recipe import FP32

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from reliability.claims.cases import Case
-from reliability.evaluate.counted import COUNTED
+from reliability.evaluate.comparison.counted import COUNTED
 from reliability.evaluate.engine import Engine
-from reliability.evaluate.need import Need
+from reliability.evaluate.running.need import Need
 from reliability.quant.recipe import FP32, Recipe
 from reliability.session.gate import GateSession, needs_fit
 from reliability.types import Task, TaskGroup

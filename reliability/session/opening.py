@@ -12,9 +12,9 @@ from reliability.claims.names import nameable
 from reliability.claims.reader import load_thresholds
 from reliability.data.registry import DataSet
 from reliability.errors import UsageError
-from reliability.evaluate.candidate import Candidate
-from reliability.evaluate.fill import Site
-from reliability.evaluate.store import resolved
+from reliability.evaluate.filling.fill import Site
+from reliability.evaluate.running.candidate import Candidate
+from reliability.evaluate.storage.store import resolved
 from reliability.models.spec import ModelSpec, OwnCandidate, parse_candidate
 from reliability.quant.backends.registry import require_available
 from reliability.quant.recipe import Recipe

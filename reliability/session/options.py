@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from reliability.evaluate.store import Location, location
+from reliability.evaluate.storage.store import Location, location
 from reliability.toml_tables import Entry, read_toml
 
 DEFAULT_REFERENCE = "zoo:scenes-clean"

@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reliability.errors import ModelError, QuantizationError, ReliabilityError, UsageError
-from reliability.evaluate.cache import Arrays
-from reliability.evaluate.compare import Pair
+from reliability.evaluate.comparison.compare import Pair
+from reliability.evaluate.comparison.group import GroupPair
+from reliability.evaluate.comparison.limits import REPLICATES
 from reliability.evaluate.engine import Engine
-from reliability.evaluate.group import GroupPair
-from reliability.evaluate.limits import REPLICATES
-from reliability.evaluate.need import Need
+from reliability.evaluate.running.need import Need
+from reliability.evaluate.storage.cache import Arrays
 from reliability.models.spec import ModelSpec
 from reliability.quant.recipe import FP32, parse_recipe
 from reliability.stats.evidence import NormalEvidence

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from reliability.evaluate.compare import Pair
-from reliability.evaluate.inputs import Side
+from reliability.evaluate.comparison.compare import Pair
+from reliability.evaluate.comparison.inputs import Side
 from reliability.metrics.features import principal_directions
 from reliability.types import F64
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reliability.errors import QuantizationError, ReliabilityError
-from reliability.evaluate.fill import Site, engine_at, meet, outstanding
-from reliability.evaluate.inside import INSIDE
-from reliability.evaluate.need import Need
-from reliability.evaluate.workers.workers import Workers
+from reliability.evaluate.filling.fill import Site, engine_at, meet, outstanding
+from reliability.evaluate.filling.workers.workers import Workers
+from reliability.evaluate.running.inside import INSIDE
+from reliability.evaluate.running.need import Need
 from reliability.models.spec import ModelSpec
 from reliability.quant.recipe import FP32, Recipe
 from reliability.study.bench import reason

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from reliability.errors import UndefinedMetricError
-from reliability.evaluate.fill import Site, engine_at
+from reliability.evaluate.filling.fill import Site, engine_at
 from reliability.models.spec import ModelSpec
 from reliability.study import gains, limits, spectrum, variation
 from reliability.study.across import across

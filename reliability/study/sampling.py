@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from reliability.evaluate.compare import Pair
-from reliability.evaluate.inputs import INPUTS, Asked
+from reliability.evaluate.comparison.compare import Pair
+from reliability.evaluate.comparison.inputs import INPUTS, Asked
 from reliability.metrics.prepared import Prepared
 from reliability.metrics.registry import get
 from reliability.stats.bootstrap import paired_replicates

@@ -7,7 +7,7 @@ import re
 import numpy as np
 from scipy.stats import spearmanr
 
-from reliability.evaluate.cache import Arrays
+from reliability.evaluate.storage.cache import Arrays
 from reliability.metrics.features import principal_directions
 from reliability.metrics.fourier import high_frequency_share
 from reliability.metrics.prepared import PerImage, Prepared

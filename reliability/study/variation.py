@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reliability.evaluate.compare import Pair
+from reliability.evaluate.comparison.compare import Pair
 from reliability.stats.variation import DrawVariation
 from reliability.study.bench import StudyBench, corrected, p_value
 from reliability.study.controls import with_permuted_labels, with_permuted_membership

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from reliability.data.registry import DataSet, open_data
 from reliability.errors import UsageError
-from reliability.evaluate.inputs import INPUTS
+from reliability.evaluate.comparison.inputs import INPUTS
 from reliability.metrics.kinds import Kind
 from reliability.metrics.registry import Metric, all_metrics
 from reliability.metrics.scores import get_score

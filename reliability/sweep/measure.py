@@ -13,8 +13,8 @@ from itertools import groupby
 from typing import Any
 
 from reliability.errors import UndefinedMetricError
-from reliability.evaluate.compare import Pair
-from reliability.evaluate.inputs import INPUTS, Asked, Side
+from reliability.evaluate.comparison.compare import Pair
+from reliability.evaluate.comparison.inputs import INPUTS, Asked, Side
 from reliability.metrics.kinds import KINDS, Kind
 from reliability.metrics.registry import Metric, get, value_of
 from reliability.sweep.grid import Question

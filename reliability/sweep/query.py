@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from reliability.errors import MissingExtraError, UsageError
-from reliability.evaluate.store import Location, is_url, open_store
+from reliability.evaluate.storage.store import Location, is_url, open_store
 from reliability.sweep.rows import FOLDER
 
 _AT_ONCE = 16

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from reliability.errors import MissingExtraError
-from reliability.evaluate.store import Store
+from reliability.evaluate.storage.store import Store
 from reliability.sweep.grid import Unit
 from reliability.sweep.measure import Figure
 

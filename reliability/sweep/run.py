@@ -10,11 +10,11 @@ from itertools import groupby
 from typing import Protocol
 
 from reliability.errors import QuantizationError, ReliabilityError, UsageError
-from reliability.evaluate.code_version import code_version
-from reliability.evaluate.fill import engine_at, meet, outstanding
-from reliability.evaluate.need import Need
-from reliability.evaluate.store import Location, Store, below, open_store
-from reliability.evaluate.workers.workers import Workers
+from reliability.evaluate.filling.fill import engine_at, meet, outstanding
+from reliability.evaluate.filling.workers.workers import Workers
+from reliability.evaluate.running.need import Need
+from reliability.evaluate.storage.code_version import code_version
+from reliability.evaluate.storage.store import Location, Store, below, open_store
 from reliability.models.spec import ModelSpec
 from reliability.quant.recipe import Recipe
 from reliability.sweep.grid import Grid, Unit

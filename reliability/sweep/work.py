@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from reliability.evaluate.fill import Site, engine_at
-from reliability.evaluate.store import Location, open_store
+from reliability.evaluate.filling.fill import Site, engine_at
+from reliability.evaluate.storage.store import Location, open_store
 from reliability.models.spec import ModelSpec
 from reliability.quant.recipe import Recipe
 from reliability.sweep.grid import Unit

@@ -12,7 +12,7 @@ from benchmarks.scenes_cards import DOCS, FIGURES, STRIPS, scene_models
 from benchmarks.scenes_words import SECTIONS
 from reliability.data.corruptions.registry import CORRUPTIONS
 from reliability.data.registry import open_data
-from reliability.evaluate.compare import judgeable_metrics
+from reliability.evaluate.comparison.compare import judgeable_metrics
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pytest
 from reliability.claims.bounds import Bound, Scope
 from reliability.claims.judge import judge
 from reliability.claims.records import RunRecord, case_record, error_record
-from reliability.evaluate.cache import Cache
+from reliability.evaluate.storage.cache import Cache
 from reliability.report.html.page import write_page
 from reliability.report.html.script import chart_script
 from reliability.types import Comparison, Interval

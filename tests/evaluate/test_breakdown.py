@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reliability.evaluate.breakdown import MOST_CROSSINGS, break_down
-from reliability.evaluate.compare import Pair
-from reliability.evaluate.inputs import Side
+from reliability.evaluate.comparison.breakdown import MOST_CROSSINGS, break_down
+from reliability.evaluate.comparison.compare import Pair
+from reliability.evaluate.comparison.inputs import Side
 from reliability.types import Embeddings, Part, PromptSet, Task
 
 CLASSES = 5

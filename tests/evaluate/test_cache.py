@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from reliability.errors import CacheError
-from reliability.evaluate.cache import Arrays, Cache, DamagedEntryWarning, Job
+from reliability.evaluate.storage.cache import Arrays, Cache, DamagedEntryWarning, Job
 
 PAYLOAD = {"kind": "image", "model": {"name": "tiny", "weights": "ab"}, "count": 3}
 FIGURES: Arrays = {
@@ -30,7 +30,7 @@ CHILD = """
 import os, sys, time
 from pathlib import Path
 import numpy as np
-from reliability.evaluate.cache import Cache, Job
+from reliability.evaluate.storage.cache import Cache, Job
 root, log, mode = sys.argv[1:]
 def compute():
     with open(log, "a") as file:
@@ -224,7 +224,7 @@ def test_an_entry_that_another_worker_computes_is_left_for_last(cache: Cache) ->
 
 
 def test_waiting_for_another_worker_ends_in_an_error(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reliability.evaluate.store.LOCK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("reliability.evaluate.storage.store.LOCK_TIMEOUT_S", 0.05)
     begun, done = threading.Event(), threading.Event()
 
     def hang() -> Arrays:

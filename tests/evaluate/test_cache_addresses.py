@@ -12,8 +12,8 @@ import pytest
 
 from reliability.data.dataset import DataSet
 from reliability.evaluate import engine as engine_module
-from reliability.evaluate.cache import Arrays, Job
 from reliability.evaluate.engine import Engine
+from reliability.evaluate.storage.cache import Arrays, Job
 from reliability.models import zoo
 from reliability.models.spec import ModelSpec, parse_model
 from reliability.quant.recipe import FP32, Recipe, parse_recipe

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from reliability.evaluate import code_version as module
-from reliability.evaluate.code_version import code_version
+from reliability.evaluate.storage import code_version as module
+from reliability.evaluate.storage.code_version import code_version
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from reliability.errors import DataError, UndefinedMetricError, UsageError
-from reliability.evaluate.compare import Pair
-from reliability.evaluate.inputs import INPUTS, Side, fitting_half
-from reliability.evaluate.measure import judgeable
+from reliability.evaluate.comparison.compare import Pair
+from reliability.evaluate.comparison.inputs import INPUTS, Side, fitting_half
+from reliability.evaluate.comparison.measure import judgeable
 from reliability.metrics.registry import Metric, get
 from reliability.types import Embeddings, Part, PromptSet, Task
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reliability.evaluate.compare import Pair
-from reliability.evaluate.curves import COVERAGE, FALSE_ACCEPTANCE, risk_coverage, roc
-from reliability.evaluate.flips import MOST_LOST, MOST_SHOWN, flips
-from reliability.evaluate.inputs import Side
+from reliability.evaluate.comparison.compare import Pair
+from reliability.evaluate.comparison.curves import COVERAGE, FALSE_ACCEPTANCE, risk_coverage, roc
+from reliability.evaluate.comparison.flips import MOST_LOST, MOST_SHOWN, flips
+from reliability.evaluate.comparison.inputs import Side
 from reliability.metrics.registry import get
 from reliability.types import Embeddings, Part, PromptSet, Task
 

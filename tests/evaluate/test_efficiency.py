@@ -12,11 +12,19 @@ from reliability.claims.bounds import Bound, Scope
 from reliability.claims.judge import judge
 from reliability.data.registry import DataSet
 from reliability.errors import QuantizationError, UndefinedMetricError, UsageError
-from reliability.evaluate.cache import Cache
-from reliability.evaluate.compare import judgeable_metrics
-from reliability.evaluate.efficiency import COSTS, FEWEST_ROUNDS, MOST_ROUNDS, Costs, Times, in_turn, measured_cost
-from reliability.evaluate.embed import BATCH
+from reliability.evaluate.comparison.compare import judgeable_metrics
 from reliability.evaluate.engine import Engine
+from reliability.evaluate.running.efficiency import (
+    COSTS,
+    FEWEST_ROUNDS,
+    MOST_ROUNDS,
+    Costs,
+    Times,
+    in_turn,
+    measured_cost,
+)
+from reliability.evaluate.running.embed import BATCH
+from reliability.evaluate.storage.cache import Cache
 from reliability.models.spec import ModelSpec
 from reliability.quant.recipe import FP32, parse_recipe
 from reliability.types import F64, Comparison

@@ -9,7 +9,7 @@ from reliability.models.spec import ModelSpec
 
 @pytest.mark.parametrize("templates", [1, 2])
 def test_the_zero_shot_head_is_open_clips(tiny: ModelSpec, data: DataSet, templates: int) -> None:
-    from reliability.evaluate.embed import embed_prompts
+    from reliability.evaluate.running.embed import embed_prompts
     from reliability.models.openclip import load_model
     from reliability.types import PromptSet
 
@@ -31,7 +31,7 @@ def test_the_zero_shot_head_is_open_clips(tiny: ModelSpec, data: DataSet, templa
 
 
 def test_batches_are_joined_in_order(tiny: ModelSpec, data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    from reliability.evaluate import embed
+    from reliability.evaluate.running import embed
     from reliability.models.openclip import load_model
 
     model, source = load_model(tiny), data.sources["pictures"]

@@ -13,8 +13,8 @@ import pytest
 
 from reliability.data.dataset import DataSet
 from reliability.errors import ModelError, QuantizationError
-from reliability.evaluate.cache import Cache
 from reliability.evaluate.engine import Engine
+from reliability.evaluate.storage.cache import Cache
 from reliability.models.spec import ModelSpec
 from reliability.quant.recipe import FP32, Recipe, parse_recipe
 from reliability.types import Part
@@ -140,7 +140,7 @@ def test_a_familiar_part_that_keeps_every_label_keeps_its_own_numbers(
 def test_a_quantization_that_changes_nothing_is_refused(
     engine: Engine, data: DataSet, tiny: ModelSpec, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    from reliability.evaluate import candidates
+    from reliability.evaluate.running import candidates
 
     for function in ("prepare", "skeleton"):
         monkeypatch.setattr(candidates, function, lambda clip, *_: copy.deepcopy(clip))
@@ -153,7 +153,7 @@ def test_a_picture_without_a_finite_feature_is_named_and_nothing_is_kept(
 ) -> None:
     import torch
 
-    from reliability.evaluate import candidates
+    from reliability.evaluate.running import candidates
 
     def to_its_own_maximum(picture: Any) -> torch.Tensor:
         values = torch.from_numpy(np.array(picture)).permute(2, 0, 1).float()
@@ -174,7 +174,7 @@ import numpy as np
 cache, zoo_folder, here = sys.argv[1:]
 sys.path.insert(0, here)
 from conftest import build_data
-from reliability.evaluate.cache import Cache
+from reliability.evaluate.storage.cache import Cache
 from reliability.evaluate.engine import Engine
 from reliability.models import zoo
 from reliability.models.spec import parse_model
@@ -210,7 +210,7 @@ def test_a_warm_cache_needs_neither_torch_nor_pictures(
 def test_a_reference_that_cannot_be_loaded_is_tried_once(
     engine: Engine, data: DataSet, tiny: ModelSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reliability.evaluate import candidates
+    from reliability.evaluate.running import candidates
 
     tried: list[ModelSpec] = []
 

@@ -7,9 +7,9 @@ import pytest
 
 from reliability.data.dataset import DataSet
 from reliability.errors import UsageError
-from reliability.evaluate.cache import Cache
 from reliability.evaluate.engine import Engine
 from reliability.evaluate.exporting import export_candidate
+from reliability.evaluate.storage.cache import Cache
 from reliability.models.spec import ModelSpec
 from reliability.quant.recipe import parse_recipe
 

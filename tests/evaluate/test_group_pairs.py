@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from reliability.errors import DataError, UndefinedMetricError, UsageError
-from reliability.evaluate.compare import Pair
-from reliability.evaluate.group import GroupPair
-from reliability.evaluate.group_inputs import GROUP_INPUTS
-from reliability.evaluate.inputs import Side
-from reliability.evaluate.measure import judgeable
+from reliability.evaluate.comparison.compare import Pair
+from reliability.evaluate.comparison.group import GroupPair
+from reliability.evaluate.comparison.group_inputs import GROUP_INPUTS
+from reliability.evaluate.comparison.inputs import Side
+from reliability.evaluate.comparison.measure import judgeable
 from reliability.metrics.robustness import mce_corruption, mean_corruption_accuracy, relative_mce
 from reliability.types import Embeddings, Part, PromptSet, Task, TaskGroup
 

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from reliability.errors import ModelError
-from reliability.evaluate.feature_maps import PENULTIMATE, as_maps, layer_features, watched
-from reliability.evaluate.weight_spectra import weight_spectra
+from reliability.evaluate.running.feature_maps import PENULTIMATE, as_maps, layer_features, watched
+from reliability.evaluate.running.weight_spectra import weight_spectra
 from reliability.metrics.fourier import energy_by_band, fourier_energy, high_frequency_energy, high_frequency_share
 from reliability.quant.recipe import FP32, parse_recipe
 from reliability.types import ImageBatch

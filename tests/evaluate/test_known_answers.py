@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reliability.errors import UndefinedMetricError
-from reliability.evaluate.known_answers import KNOWN, require_known_answer, require_known_order
+from reliability.evaluate.comparison.known_answers import KNOWN, require_known_answer, require_known_order
 from reliability.metrics import registry
 from reliability.metrics.scores import SCORES, get_score
 

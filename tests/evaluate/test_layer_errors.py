@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from reliability.data.dataset import DataSet
-from reliability.evaluate.breakdown import LayerError
-from reliability.evaluate.cache import Cache
+from reliability.evaluate.comparison.breakdown import LayerError
 from reliability.evaluate.engine import Engine
+from reliability.evaluate.storage.cache import Cache
 from reliability.models.spec import ModelSpec
 from reliability.quant.recipe import Recipe, parse_recipe
 

@@ -14,9 +14,9 @@ import pytest
 
 from reliability.data.dataset import DataSet
 from reliability.errors import DataError, ModelError, ReliabilityError, UsageError
-from reliability.evaluate.cache import Cache
 from reliability.evaluate.engine import Engine
 from reliability.evaluate.saving import save_candidate
+from reliability.evaluate.storage.cache import Cache
 from reliability.models.spec import ModelSpec, parse_candidate
 from reliability.quant.recipe import FP32, parse_recipe
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reliability.data.registry import open_data
-from reliability.evaluate.progress import SILENT, Bars, count_of
+from reliability.evaluate.running.progress import SILENT, Bars, count_of
 from reliability.types import ImageSource
 
 DATA = open_data("scenes", limit=20)

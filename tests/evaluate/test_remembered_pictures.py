@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reliability.data.registry import open_data
-from reliability.evaluate.remembered import PictureMemory, RememberedSource, remembered
+from reliability.evaluate.running.remembered import PictureMemory, RememberedSource, remembered
 from reliability.types import ImageBatch
 
 

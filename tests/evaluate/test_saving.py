@@ -12,9 +12,9 @@ import pytest
 
 from reliability.data.dataset import DataSet
 from reliability.errors import ModelError
-from reliability.evaluate.cache import Cache
 from reliability.evaluate.engine import Engine
 from reliability.evaluate.saving import save_candidate
+from reliability.evaluate.storage.cache import Cache
 from reliability.models.spec import ModelSpec
 from reliability.quant.recipe import parse_recipe
 
@@ -23,8 +23,8 @@ import hashlib, json, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from reliability.evaluate.code_version import code_version
-from reliability.evaluate.own import SAVED_CODE
+from reliability.evaluate.storage.code_version import code_version
+from reliability.evaluate.running.own import SAVED_CODE
 from reliability.models import zoo
 from reliability.models.openclip import load_model
 from reliability.models.spec import parse_model

@@ -10,9 +10,15 @@ import pytest
 
 from reliability.data.dataset import DataSet
 from reliability.errors import DataError
-from reliability.evaluate.cache import Cache
-from reliability.evaluate.pictures import digests, require_another_draw, require_apart, require_same, require_unfamiliar
-from reliability.evaluate.shown import Shown
+from reliability.evaluate.running.pictures import (
+    digests,
+    require_another_draw,
+    require_apart,
+    require_same,
+    require_unfamiliar,
+)
+from reliability.evaluate.running.shown import Shown
+from reliability.evaluate.storage.cache import Cache
 from reliability.quant.recipe import FP32, Recipe, parse_recipe
 from reliability.types import Part
 

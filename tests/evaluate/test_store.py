@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from reliability.errors import CacheError, MissingExtraError, UsageError
-from reliability.evaluate.cache import Arrays, Cache, DamagedEntryWarning, Job
-from reliability.evaluate.store import Location, Store, location, open_store, resolved
+from reliability.evaluate.storage.cache import Arrays, Cache, DamagedEntryWarning, Job
+from reliability.evaluate.storage.store import Location, Store, location, open_store, resolved
 
 fsspec = pytest.importorskip("fsspec")
 

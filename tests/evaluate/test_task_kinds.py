@@ -11,8 +11,8 @@ import pytest
 from reliability.data.corruptions.source import CorruptedSource
 from reliability.data.dataset import DataSet
 from reliability.errors import DataError, UsageError
-from reliability.evaluate.cache import Cache
 from reliability.evaluate.engine import Engine
+from reliability.evaluate.storage.cache import Cache
 from reliability.metrics.ood import auroc
 from reliability.metrics.scores import Evidence, Training, get_score
 from reliability.models.spec import ModelSpec

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fault_world import HERE, World
 
-from reliability.evaluate import candidates
+from reliability.evaluate.running import candidates
 from reliability.session.gate import GateSession
 
 TASKS = ("id", "ood/near", "ood/far", "spurious/background")

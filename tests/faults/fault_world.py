@@ -18,8 +18,8 @@ from reliability.claims.judge import judge
 from reliability.claims.records import case_record, error_record
 from reliability.data.dataset import DataSet
 from reliability.errors import ReliabilityError
-from reliability.evaluate import candidates
-from reliability.evaluate.candidates import Candidates
+from reliability.evaluate.running import candidates
+from reliability.evaluate.running.candidates import Candidates
 from reliability.models.openclip import ClipModel
 from reliability.session import gate
 from reliability.session.gate import GateSession

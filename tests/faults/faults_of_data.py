@@ -10,7 +10,7 @@ import numpy as np
 from fault_world import Fault, World, with_task
 
 from reliability.data.dataset import DataSet
-from reliability.evaluate.candidates import Candidates
+from reliability.evaluate.running.candidates import Candidates
 from reliability.types import CaptionedImages, ImageBatch, ImageSource, Part, PromptSet
 
 

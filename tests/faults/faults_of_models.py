@@ -16,7 +16,7 @@ from fault_world import PICTURES, Fault, World
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from reliability.evaluate.cache import Cache, Job
+from reliability.evaluate.storage.cache import Cache, Job
 from reliability.models import zoo
 from reliability.models.openclip import ClipModel
 
@@ -100,7 +100,7 @@ def constant(rows: torch.Tensor) -> torch.Tensor:
 
 
 def reference_again(world: World) -> None:
-    from reliability.evaluate.candidates import Candidates
+    from reliability.evaluate.running.candidates import Candidates
 
     world.patch.setattr(Candidates, "network", lambda self, model, _: self.reference(model).clip)
 
@@ -159,7 +159,7 @@ def entry_of_another_setting(world: World) -> None:
 
 
 def _scrambled(world: World, address: str) -> Features:
-    from reliability.evaluate import cache
+    from reliability.evaluate.storage import cache
 
     blob = (world.cache / address[:2] / f"{address}.bin").read_bytes()
     found = cache._unpack(blob[36:])

@@ -12,7 +12,7 @@ import pytest
 from equivalent_models import EQUIVALENT
 from fault_world import World
 
-from reliability.evaluate import embed
+from reliability.evaluate.running import embed
 from reliability.session.gate import GateSession
 
 LONG = bool(os.environ.get("RELIABILITY_LONG"))
@@ -44,7 +44,7 @@ def test_batch_size_and_threads_move_features_within_a_tolerance_and_answers_har
 ) -> None:
     first = _features(world, recipe, tmp_path / "first", limit=64)
     if setting == "batches of 7":
-        monkeypatch.setattr("reliability.evaluate.candidates.embed_images", _in_batches_of(7))
+        monkeypatch.setattr("reliability.evaluate.running.candidates.embed_images", _in_batches_of(7))
     second = _features(world, recipe, tmp_path / "second", limit=64, threads=2 if setting == "two threads" else 1)
     assert np.abs(first - second).max() <= tolerance * np.abs(first).max()
 

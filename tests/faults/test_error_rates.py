@@ -18,11 +18,11 @@ from reliability.claims.bounds import Bound
 from reliability.claims.judge import judge
 from reliability.claims.reader import load_thresholds
 from reliability.data.registry import open_data
-from reliability.evaluate.cache import Cache
-from reliability.evaluate.compare import Pair
-from reliability.evaluate.counted import COUNTED
+from reliability.evaluate.comparison.compare import Pair
+from reliability.evaluate.comparison.counted import COUNTED
+from reliability.evaluate.comparison.inputs import Side
 from reliability.evaluate.engine import Engine
-from reliability.evaluate.inputs import Side
+from reliability.evaluate.storage.cache import Cache
 from reliability.models.spec import parse_model
 from reliability.quant.recipe import FP32
 from reliability.types import Embeddings

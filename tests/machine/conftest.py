@@ -105,8 +105,8 @@ def figures(report: dict[str, Any]) -> str:
 def warm_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All embeddings of the gate."""
     from reliability.data.registry import open_data
-    from reliability.evaluate.cache import Cache
     from reliability.evaluate.engine import Engine
+    from reliability.evaluate.storage.cache import Cache
     from reliability.models.spec import parse_model
     from reliability.quant.recipe import FP32
 

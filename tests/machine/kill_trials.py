@@ -21,7 +21,7 @@ import filelock  # noqa: F401 - imported here, before processes are forked
 import numpy as np
 import safetensors.numpy  # noqa: F401
 
-from reliability.evaluate.cache import Arrays, Cache, Job
+from reliability.evaluate.storage.cache import Arrays, Cache, Job
 
 ENTRIES = 10
 TARGETS = ("worker", "controller", "everything")

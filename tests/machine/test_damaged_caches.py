@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from reliability.errors import CacheError
-from reliability.evaluate.cache import Arrays, Cache, DamagedEntryWarning, Job
+from reliability.evaluate.storage.cache import Arrays, Cache, DamagedEntryWarning, Job
 
 PAYLOAD = {"kind": "image", "weights": "ab"}
 
@@ -125,7 +125,7 @@ def test_processes_that_write_one_entry_at_once_leave_it_whole(cache: Cache, ent
 
 def test_half_written_files_of_killed_processes_are_cleared_away(cache: Cache, entry: Path) -> None:
     writer = (
-        "import sys, os; from pathlib import Path; from reliability.evaluate.store import open_store\n"
+        "import sys, os; from pathlib import Path; from reliability.evaluate.storage.store import open_store\n"
         "os.replace = lambda *_: os.kill(os.getpid(), 9)\n"
         "open_store(Path(sys.argv[1]), '--cache-dir').publish(sys.argv[2], b'x' * 1000)\n"
     )
@@ -205,7 +205,7 @@ def test_a_worker_that_runs_out_of_memory_leaves_nothing_behind(cache: Cache) ->
 HOLDER = """
 import sys, time
 from pathlib import Path
-from reliability.evaluate.cache import Cache, Job
+from reliability.evaluate.storage.cache import Cache, Job
 def compute():
     print("holding", flush=True)
     time.sleep(60)
@@ -214,7 +214,7 @@ Cache(Path(sys.argv[1])).get([Job({"kind": "image", "weights": "ab"}, compute)])
 
 
 def test_waiting_for_a_hanging_process_ends_and_names_it(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reliability.evaluate.store.LOCK_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("reliability.evaluate.storage.store.LOCK_TIMEOUT_S", 0.2)
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(cache.root)], stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout is not None

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from reliability.data.registry import open_data
-from reliability.evaluate.cache import Cache
 from reliability.evaluate.engine import Engine
+from reliability.evaluate.storage.cache import Cache
 from reliability.models.spec import parse_model
 from reliability.quant.recipe import parse_recipe
 

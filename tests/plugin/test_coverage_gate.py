@@ -65,7 +65,7 @@ def test_a_layer_left_in_float_stops_the_run_and_is_named(
     import torch
     from torch import nn
 
-    from reliability.evaluate.candidates import Candidates
+    from reliability.evaluate.running.candidates import Candidates
 
     sound = Candidates.network
 

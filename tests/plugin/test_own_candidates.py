@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from reliability.data.registry import open_data
-from reliability.evaluate.cache import Cache
 from reliability.evaluate.engine import Engine
+from reliability.evaluate.storage.cache import Cache
 from reliability.models.spec import parse_model
 
 Gate = Callable[..., Any]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reliability.evaluate.progress import SILENT, Bars
+from reliability.evaluate.running.progress import SILENT, Bars
 from reliability.plugin.screen import progress_of
 
 

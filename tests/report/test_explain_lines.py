@@ -10,7 +10,7 @@ import pytest
 
 from reliability.claims.explained import Again, Attempt, Known, Missing, known_to_hold
 from reliability.claims.records import CaseResult, load_case
-from reliability.evaluate.breakdown import Breakdown, FeatureError, LayerError, Share
+from reliability.evaluate.comparison.breakdown import Breakdown, FeatureError, LayerError, Share
 from reliability.quant.proof import Part, Proof
 from reliability.report.explain import MOST_CLASSES, MOST_LAYERS, attempt_lines, explain_lines, known_lines
 

@@ -11,7 +11,7 @@ import pytest
 
 from reliability.claims.records import RunRecord
 from reliability.data.registry import open_data
-from reliability.evaluate.cache import Cache
+from reliability.evaluate.storage.cache import Cache
 from reliability.report.html import script
 from reliability.session.page import page_line
 

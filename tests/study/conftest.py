@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from reliability.errors import QuantizationError
-from reliability.evaluate.compare import Pair
-from reliability.evaluate.group import GroupPair
-from reliability.evaluate.inputs import Side
+from reliability.evaluate.comparison.compare import Pair
+from reliability.evaluate.comparison.group import GroupPair
+from reliability.evaluate.comparison.inputs import Side
 from reliability.models.spec import ModelSpec
 from reliability.study.bench import StudyBench
 from reliability.study.limits import SHIFTS

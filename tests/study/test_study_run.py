@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from reliability.errors import ModelError, QuantizationError
-from reliability.evaluate.need import Need
+from reliability.evaluate.running.need import Need
 from reliability.models.spec import parse_model
 from reliability.quant.recipe import parse_recipe
 from reliability.study import fill as filling

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reliability.evaluate.store import Location
-from reliability.evaluate.workers.local import LocalWorkers
-from reliability.evaluate.workers.workers import Workers
+from reliability.evaluate.filling.workers.local import LocalWorkers
+from reliability.evaluate.filling.workers.workers import Workers
+from reliability.evaluate.storage.store import Location
 from reliability.sweep.grid import expand
 from reliability.sweep.plan import load_plan
 from reliability.sweep.run import run_sweep

@@ -12,8 +12,8 @@ from sweeping import ALL, sweep
 
 from reliability.cli import main
 from reliability.errors import UsageError
-from reliability.evaluate.store import open_store
-from reliability.evaluate.workers.local import LocalWorkers
+from reliability.evaluate.filling.workers.local import LocalWorkers
+from reliability.evaluate.storage.store import open_store
 from reliability.sweep.query import query
 
 fsspec = pytest.importorskip("fsspec")

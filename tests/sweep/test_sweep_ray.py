@@ -13,10 +13,10 @@ import pytest
 from sweeping import ALL, sweep
 
 from reliability.errors import MissingExtraError, UsageError
-from reliability.evaluate import fill
-from reliability.evaluate.fill import Site
-from reliability.evaluate.need import Need
-from reliability.evaluate.workers.ray_cluster import NoSuchDeviceWarning, RayWorkers
+from reliability.evaluate.filling import fill
+from reliability.evaluate.filling.fill import Site
+from reliability.evaluate.filling.workers.ray_cluster import NoSuchDeviceWarning, RayWorkers
+from reliability.evaluate.running.need import Need
 from reliability.sweep import run
 from reliability.sweep.query import query
 from reliability.sweep.work import Chunk, Place, work

@@ -13,10 +13,10 @@ from sweeping import ALL, sweep
 
 from reliability.data.registry import open_data
 from reliability.errors import MissingExtraError, UsageError
-from reliability.evaluate.cache import Cache
 from reliability.evaluate.engine import Engine
-from reliability.evaluate.workers.local import LocalWorkers
-from reliability.evaluate.workers.workers import WorkerDiedError
+from reliability.evaluate.filling.workers.local import LocalWorkers
+from reliability.evaluate.filling.workers.workers import WorkerDiedError
+from reliability.evaluate.storage.cache import Cache
 from reliability.models.spec import parse_model
 from reliability.quant.recipe import parse_recipe
 from reliability.sweep import run

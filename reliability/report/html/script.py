@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from reliability.errors import MissingExtraError
-from reliability.evaluate.cache import Cache, Job
+from reliability.evaluate.storage.cache import Cache, Job
 from reliability.versions import installed
 
 EXTRA = "html"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from reliability.data.parallel import prefetched
 from reliability.errors import ModelError
-from reliability.evaluate.cache import Arrays
+from reliability.evaluate.storage.cache import Arrays
 from reliability.models.openclip import ClipModel
 from reliability.types import ImageSource, PromptSet
 

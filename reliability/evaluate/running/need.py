@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from reliability.evaluate.candidate import Candidate
+from reliability.evaluate.running.candidate import Candidate
 from reliability.models.spec import ModelSpec
 from reliability.types import PromptSet
 

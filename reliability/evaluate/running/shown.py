@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 
 from reliability.data.dataset import DataSet
-from reliability.evaluate.cache import Arrays, Cache, Job
-from reliability.evaluate.candidate import Candidate
-from reliability.evaluate.code_version import code_version
-from reliability.evaluate.pictures import (
+from reliability.evaluate.running.candidate import Candidate
+from reliability.evaluate.running.pictures import (
     WatchedSource,
     digests,
     require_another_draw,
@@ -20,10 +18,12 @@ from reliability.evaluate.pictures import (
     require_same,
     require_unfamiliar,
 )
+from reliability.evaluate.storage.cache import Arrays, Cache, Job
+from reliability.evaluate.storage.code_version import code_version
 from reliability.quant.recipe import Recipe
 from reliability.types import I64, ImageSource, Part, Task
 
-_CODE = ("types.py", "data", "evaluate/pictures.py")
+_CODE = ("types.py", "data", "evaluate/running/pictures.py")
 
 
 @dataclass

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reliability.evaluate.store import Location, open_store
+from reliability.evaluate.storage.store import Location, open_store
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reliability.errors import DataError, UndefinedMetricError, UsageError
-from reliability.evaluate.known_answers import require_known_order
+from reliability.evaluate.comparison.known_answers import require_known_order
 from reliability.metrics.answers import Answers, read_answers
 from reliability.metrics.kinds import Kind
 from reliability.metrics.scores import get_score

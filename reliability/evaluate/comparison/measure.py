@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from reliability.errors import UsageError
-from reliability.evaluate.details import Details
-from reliability.evaluate.inputs import Inputs
-from reliability.evaluate.known_answers import require_known_answer
-from reliability.evaluate.limits import Request, paired_limits
+from reliability.evaluate.comparison.details import Details
+from reliability.evaluate.comparison.inputs import Inputs
+from reliability.evaluate.comparison.known_answers import require_known_answer
+from reliability.evaluate.comparison.limits import Request, paired_limits
 from reliability.metrics import registry
 from reliability.metrics.registry import Metric
 from reliability.types import Comparison

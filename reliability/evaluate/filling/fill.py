@@ -11,13 +11,13 @@ from pathlib import Path
 
 from reliability.data.registry import DataSet, open_data
 from reliability.errors import ReliabilityError
-from reliability.evaluate.cache import Cache
 from reliability.evaluate.engine import Engine
-from reliability.evaluate.need import Need
+from reliability.evaluate.filling.workers.workers import Workers
 from reliability.evaluate.own_tasks import with_own_tasks
-from reliability.evaluate.remembered import remembered
-from reliability.evaluate.store import Location
-from reliability.evaluate.workers.workers import Workers
+from reliability.evaluate.running.need import Need
+from reliability.evaluate.running.remembered import remembered
+from reliability.evaluate.storage.cache import Cache
+from reliability.evaluate.storage.store import Location
 from reliability.models.record import BOTH, Tower
 from reliability.quant.recipe import Recipe
 

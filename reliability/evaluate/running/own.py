@@ -10,9 +10,9 @@ from PIL import Image
 from torch import nn
 
 from reliability.errors import ModelError, UsageError
-from reliability.evaluate.cache import Arrays
-from reliability.evaluate.code_version import code_version
-from reliability.evaluate.embed import embed_images, embed_prompts
+from reliability.evaluate.running.embed import embed_images, embed_prompts
+from reliability.evaluate.storage.cache import Arrays
+from reliability.evaluate.storage.code_version import code_version
 from reliability.models.encoders import Encoders
 from reliability.models.kinds import embeddings
 from reliability.models.kinds.saved import folder_of
@@ -22,8 +22,8 @@ from reliability.quant.saved import load_saved
 from reliability.types import ImageSource, PromptSet
 
 if TYPE_CHECKING:
-    from reliability.evaluate.candidates import Candidates
-    from reliability.evaluate.engine import Engine
+    from reliability.evaluate.running.candidates import Candidates
+    from reliability.evaluate.running.keeper import Keeper
 
 SAVED_CODE = ("quant",)
 """Parts of the package whose code decides what a saved candidate computes."""
@@ -37,19 +37,19 @@ round at other places, which moves a pixel by 1 or 2 of 255 and a value by up to
 class OwnModels:
     """The user's models of one process, one loaded at a time."""
 
-    def __init__(self, engine: Engine, candidates: Candidates) -> None:
-        self._engine, self._candidates = engine, candidates
+    def __init__(self, keeper: Keeper, candidates: Candidates) -> None:
+        self._keeper, self._candidates = keeper, candidates
         self._loaded: tuple[ModelSpec, OwnCandidate, ClipModel] | None = None
 
     def images(self, model: ModelSpec, candidate: OwnCandidate, source: ImageSource) -> Arrays:
         """Image features of a source."""
         if candidate.spec.kind == "embeddings":
-            found = self._engine.reference_images(model, source.name)
+            found = self._keeper.reference_images(model, source.name)
             return found | {"image": embeddings.image_features(candidate.spec, source.name, found["ids"])}
         if not candidate.changes("vision"):
-            return self._engine.reference_images(model, source.name)
+            return self._keeper.reference_images(model, source.name)
         loaded = self.load(model, candidate)
-        return embed_images(loaded.clip, loaded, source, self._engine.device)
+        return embed_images(loaded.clip, loaded, source, self._keeper.device)
 
     def prompts(self, model: ModelSpec, candidate: OwnCandidate, prompts: PromptSet) -> Arrays:
         """Zero-shot head of a prompt set."""
@@ -58,7 +58,7 @@ class OwnModels:
             scale = np.array([float(self._reference(model).clip.logit_scale.detach().double().exp())])
             return {"logit_scale": scale} | found
         loaded = self.load(model, candidate)
-        return embed_prompts(loaded.clip, loaded, prompts, self._engine.device)
+        return embed_prompts(loaded.clip, loaded, prompts, self._keeper.device)
 
     def load(self, model: ModelSpec, candidate: OwnCandidate) -> ClipModel:
         """A candidate as a whole CLIP, where what it does not bring is the reference's.
@@ -82,12 +82,12 @@ class OwnModels:
         load = KINDS[spec.kind].load
         if load is None:
             network: Any = load_saved(folder_of(spec), reference.clip, code_version(*SAVED_CODE)).network
-            return ClipModel(network.to(self._engine.device), reference.tokenizer, reference.preprocess)
+            return ClipModel(network.to(self._keeper.device), reference.tokenizer, reference.preprocess)
         found = load(spec)
         if isinstance(found, Encoders):
             return found.beside(reference)
         if isinstance(found.clip, nn.Module):
-            found.clip.to(self._engine.device)
+            found.clip.to(self._keeper.device)
         return found
 
     def _reference(self, model: ModelSpec) -> ClipModel:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reliability.errors import UsageError
-from reliability.evaluate.inputs import Inputs
+from reliability.evaluate.comparison.inputs import Inputs
 from reliability.metrics.kinds import Kind
 
 Marks = NDArray[np.bool_]

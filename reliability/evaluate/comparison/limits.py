@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reliability.evaluate.inputs import Inputs
+from reliability.evaluate.comparison.inputs import Inputs
 from reliability.metrics.prepared import PerImage, Prepared
 from reliability.metrics.registry import Metric, value_of
 from reliability.stats.absolute_sums import absolute_sum_harm

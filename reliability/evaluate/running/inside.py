@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reliability.evaluate.cache import Arrays
-from reliability.evaluate.need import Need
+from reliability.evaluate.running.need import Need
+from reliability.evaluate.storage.cache import Arrays
 from reliability.quant.recipe import Recipe
 from reliability.types import ImageSource
 
 if TYPE_CHECKING:
-    from reliability.evaluate.candidates import Candidates
+    from reliability.evaluate.running.candidates import Candidates
 
 INSIDE = ("layers", "weights")
 """Kinds of :class:`Need` that are about this."""
 INSIDE_CODE = (
-    "evaluate/feature_maps.py", "evaluate/weight_spectra.py", "metrics/fourier.py", "metrics/representation.py",
+    "evaluate/running/feature_maps.py", "evaluate/running/weight_spectra.py",
+    "metrics/fourier.py", "metrics/representation.py",
 )  # fmt: skip
 
 
 def look_inside(need: Need, source: ImageSource | None, candidates: Candidates) -> Arrays:
     """Features of layers on a source's pictures, or spectra of weights."""
-    from reliability.evaluate.feature_maps import layer_features
-    from reliability.evaluate.weight_spectra import weight_spectra
+    from reliability.evaluate.running.feature_maps import layer_features
+    from reliability.evaluate.running.weight_spectra import weight_spectra
 
     assert isinstance(need.candidate, Recipe), "layers of a model of the user's own are not known"
     if source is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reliability.errors import QuantizationError
-from reliability.evaluate.cache import Arrays
+from reliability.evaluate.storage.cache import Arrays
 from reliability.metrics.representation import noise_by_direction
 from reliability.quant.surgery import split_attention
 from reliability.quant.towers import gemm_layers
@@ -17,7 +17,7 @@ from reliability.types import F64
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from reliability.evaluate.candidates import Candidates
+    from reliability.evaluate.running.candidates import Candidates
     from reliability.models.spec import ModelSpec
     from reliability.quant.recipe import Recipe
 

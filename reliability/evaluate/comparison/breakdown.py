@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from reliability.evaluate.compare import Pair
-from reliability.evaluate.flips import flips
-from reliability.evaluate.inputs import Asked
+from reliability.evaluate.comparison.compare import Pair
+from reliability.evaluate.comparison.flips import flips
+from reliability.evaluate.comparison.inputs import Asked
 from reliability.types import F32, F64, Embeddings
 
 Basis = Literal["as it is", "best scale per channel", "best rotation"]
@@ -80,7 +80,7 @@ class Breakdown:
         classes: By class, where pictures have labels; the largest loss first.
         sides: Of an OOD task, familiar and unfamiliar pictures that each model's own cutoff accepts.
         changed: Pictures that the models answer, or accept, differently, as
-            :func:`reliability.evaluate.flips.flips` gives them; empty where nothing is answered.
+            :func:`reliability.evaluate.comparison.flips.flips` gives them; empty where nothing is answered.
         features: Of pictures and texts.
     """
 

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reliability.errors import DataError, UsageError
-from reliability.evaluate.compare import Pair
-from reliability.evaluate.details import Details
-from reliability.evaluate.group_inputs import GROUP_INPUTS, GroupAsked, GroupSide, Marks
-from reliability.evaluate.limits import REPLICATES
-from reliability.evaluate.measure import Settings, find_judgeable, measured
+from reliability.evaluate.comparison.compare import Pair
+from reliability.evaluate.comparison.details import Details
+from reliability.evaluate.comparison.group_inputs import GROUP_INPUTS, GroupAsked, GroupSide, Marks
+from reliability.evaluate.comparison.limits import REPLICATES
+from reliability.evaluate.comparison.measure import Settings, find_judgeable, measured
 from reliability.types import I64, Comparison, Embeddings, Strings, TaskGroup
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from reliability.errors import ModelError
-from reliability.evaluate.cache import Arrays
-from reliability.evaluate.inputs import Side
+from reliability.evaluate.comparison.inputs import Side
+from reliability.evaluate.storage.cache import Arrays
 from reliability.types import F32, Embeddings, Part, Task
 
 _UNIT = 1e-3

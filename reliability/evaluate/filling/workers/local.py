@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
-from reliability.evaluate.workers.workers import ItemT, ResultT, SharedT, WorkerDiedError
+from reliability.evaluate.filling.workers.workers import ItemT, ResultT, SharedT, WorkerDiedError
 
 ATTEMPTS = 3
 """Starts of the pool before an item under which processes die is given up."""

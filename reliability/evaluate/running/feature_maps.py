@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from reliability.errors import ModelError
-from reliability.evaluate.cache import Arrays
-from reliability.evaluate.embed import BATCH
+from reliability.evaluate.running.embed import BATCH
+from reliability.evaluate.storage.cache import Arrays
 from reliability.metrics.fourier import energy_by_band
 
 if TYPE_CHECKING:
-    from reliability.evaluate.candidates import Candidates
+    from reliability.evaluate.running.candidates import Candidates
     from reliability.models.spec import ModelSpec
     from reliability.quant.recipe import Recipe
     from reliability.types import ImageSource

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from reliability.errors import ModelError
-from reliability.evaluate.cache import Arrays
-from reliability.evaluate.candidate import Candidate
-from reliability.evaluate.efficiency import Times, in_turn
-from reliability.evaluate.embed import BATCH, embed_images, embed_prompts
-from reliability.evaluate.own import OwnModels
+from reliability.evaluate.running.candidate import Candidate
+from reliability.evaluate.running.efficiency import Times, in_turn
+from reliability.evaluate.running.embed import BATCH, embed_images, embed_prompts
+from reliability.evaluate.running.keeper import Keeper
+from reliability.evaluate.running.own import OwnModels
+from reliability.evaluate.storage.cache import Arrays
 from reliability.models.loading import load_reference
 from reliability.models.openclip import ClipModel
 from reliability.models.spec import ModelSpec, OwnCandidate
@@ -26,36 +27,33 @@ from reliability.quant.recipe import Recipe
 from reliability.quant.towers import encode
 from reliability.types import ImageSource, PromptSet
 
-if TYPE_CHECKING:
-    from reliability.evaluate.engine import Engine
-
 
 class Candidates:
     """Models of one process, loaded when first needed."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
         self._references: dict[ModelSpec, ClipModel] = {}
         # Without a network a hub client retries for some 15 s before it gives up: once is enough.
         self._unloadable: dict[ModelSpec, ModelError] = {}
         # One candidate at a time: cases that share a recipe run in a row.
         self._candidate: tuple[ModelSpec, Recipe, Any] | None = None
-        self._own = OwnModels(engine, self)
-        torch.set_num_threads(engine.threads)
+        self._own = OwnModels(keeper, self)
+        torch.set_num_threads(keeper.threads)
 
     def images(self, model: ModelSpec, recipe: Candidate, source: ImageSource) -> Arrays:
         """Image features of a source under a candidate."""
         if isinstance(recipe, OwnCandidate):
             return self._own.images(model, recipe, source)
         clip = self._network(model, recipe, "vision")
-        return embed_images(clip, self.reference(model), source, self._engine.device)
+        return embed_images(clip, self.reference(model), source, self._keeper.device)
 
     def prompts(self, model: ModelSpec, recipe: Candidate, prompts: PromptSet) -> Arrays:
         """Zero-shot head of a prompt set under a candidate."""
         if isinstance(recipe, OwnCandidate):
             return self._own.prompts(model, recipe, prompts)
         clip = self._network(model, recipe, "text")
-        return embed_prompts(clip, self.reference(model), prompts, self._engine.device)
+        return embed_prompts(clip, self.reference(model), prompts, self._keeper.device)
 
     def prepare(self, model: ModelSpec, recipe: Recipe) -> Arrays:
         """Apply a recipe and return the candidate's state."""
@@ -76,12 +74,12 @@ class Candidates:
         """The coverage proof of a candidate as it is evaluated, in JSON."""
         reference = self.reference(model).clip
         network = reference if recipe.is_float else self.network(model, recipe)
-        data = self._range_data(model, recipe).to(torch.device(self._engine.device))
+        data = self._range_data(model, recipe).to(torch.device(self._keeper.device))
         return {"proof": np.array([json.dumps(prove(network, reference, recipe, data).to_dict())])}
 
     def _range_data(self, model: ModelSpec, recipe: Recipe) -> RangeData:
         """The pairs that a recipe sets its ranges on; one pair for a recipe that sets none."""
-        reference, pairs = self.reference(model), self._engine.data.range_setting(recipe.range_images or 1, recipe.seed)
+        reference, pairs = self.reference(model), self._keeper.data.range_setting(recipe.range_images or 1, recipe.seed)
         return RangeData(reference.to_input(pairs.images), reference.tokenizer(pairs.captions))
 
     def reference(self, model: ModelSpec) -> ClipModel:
@@ -95,7 +93,7 @@ class Candidates:
                 self._unloadable[model] = error
                 raise
             if isinstance(loaded.clip, torch.nn.Module):
-                loaded.clip.to(self._engine.device)
+                loaded.clip.to(self._keeper.device)
             self._references[model] = loaded
         return self._references[model]
 
@@ -107,9 +105,9 @@ class Candidates:
 
     def _filled(self, model: ModelSpec, recipe: Recipe) -> Any:
         network = skeleton(self.reference(model).clip, recipe)
-        state = self._engine.prepared(model, recipe)
+        state = self._keeper.prepared(model, recipe)
         network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in state.items()})
-        return network.to(self._engine.device).eval()
+        return network.to(self._keeper.device).eval()
 
     def times(self, model: ModelSpec, against: Recipe, recipe: Candidate) -> Times:
         """Time a candidate and what it is held against on range-setting pictures, or captions where it changes texts.
@@ -120,13 +118,13 @@ class Candidates:
         tower: Literal["vision", "text"] = "vision" if recipe.changes("vision") or recipe.is_float else "text"
         first, second = (self._network(model, one, tower) for one in (against, recipe))
         data = self._range_data(model, replace(against, range_images=BATCH))
-        inputs = (data.images if tower == "vision" else data.tokens).to(self._engine.device)
+        inputs = (data.images if tower == "vision" else data.tokens).to(self._keeper.device)
         with torch.inference_mode():
             single, batch = (
                 in_turn(partial(_embed, first, tower, part), partial(_embed, second, tower, part))
                 for part in (inputs[:1], inputs)
             )
-        return Times(single, batch, len(inputs), f"{self._engine.device}, {self._engine.threads} torch threads")
+        return Times(single, batch, len(inputs), f"{self._keeper.device}, {self._keeper.threads} torch threads")
 
     def _network(self, model: ModelSpec, recipe: Candidate, tower: Literal["vision", "text"]) -> Any:
         """The network to run for one tower: the reference's own where the recipe leaves it alone."""

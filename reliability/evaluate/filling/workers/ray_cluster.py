@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reliability.errors import MissingExtraError, ReliabilityError, UsageError
-from reliability.evaluate.workers.workers import ItemT, ResultT, SharedT, WorkerDiedError
+from reliability.evaluate.filling.workers.workers import ItemT, ResultT, SharedT, WorkerDiedError
 
 RETRIES = 5
 """Times a task is started again after the process or the machine under it died."""

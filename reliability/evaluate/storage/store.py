@@ -78,7 +78,7 @@ def open_store(where: Location, option: str) -> Store:
         MissingExtraError: What reads such URLs is not installed.
     """
     if is_url(where):
-        from reliability.evaluate.remote import RemoteStore
+        from reliability.evaluate.storage.remote import RemoteStore
 
         return RemoteStore.at(str(where), option)
     return FolderStore.at(Path(where), option)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reliability.errors import DataError
-from reliability.evaluate.counted import COUNTED, counted
-from reliability.evaluate.details import details
-from reliability.evaluate.efficiency import COSTS, Costs, measured_cost
-from reliability.evaluate.group_inputs import GROUP_INPUTS
-from reliability.evaluate.inputs import INPUTS, Asked, Side
-from reliability.evaluate.limits import REPLICATES
-from reliability.evaluate.measure import Settings, find_judgeable, judgeable, measured
+from reliability.evaluate.comparison.counted import COUNTED, counted
+from reliability.evaluate.comparison.details import details
+from reliability.evaluate.comparison.group_inputs import GROUP_INPUTS
+from reliability.evaluate.comparison.inputs import INPUTS, Asked, Side
+from reliability.evaluate.comparison.limits import REPLICATES
+from reliability.evaluate.comparison.measure import Settings, find_judgeable, judgeable, measured
+from reliability.evaluate.running.efficiency import COSTS, Costs, measured_cost
 from reliability.quant.proof import Proof
 from reliability.types import Comparison, Embeddings, Task
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from reliability.evaluate.curves import COVERAGE, FALSE_ACCEPTANCE, risk_coverage, roc
-from reliability.evaluate.flips import flips
-from reliability.evaluate.inputs import Asked, Inputs
+from reliability.evaluate.comparison.curves import COVERAGE, FALSE_ACCEPTANCE, risk_coverage, roc
+from reliability.evaluate.comparison.flips import flips
+from reliability.evaluate.comparison.inputs import Asked, Inputs
 from reliability.metrics.answers import Answers, read_answers
 from reliability.metrics.calibration import bins_of
 from reliability.metrics.features import octaves

@@ -1,0 +1,1 @@
+"""From embeddings to figures of both models, the harm between them, and its limits; nothing here needs torch."""

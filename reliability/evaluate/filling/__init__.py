@@ -1,0 +1,1 @@
+"""Making, beforehand and by several workers, what comparisons will read."""

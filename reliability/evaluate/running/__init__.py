@@ -1,0 +1,1 @@
+"""From a model and pictures to embeddings; most of it needs torch."""

@@ -1,0 +1,1 @@
+"""Where results lie, and under which names: everything here is about files and keys."""
