@@ -101,7 +101,8 @@ def expand(plan: SweepPlan, root: Path | None = None, opened: Mapping[str, DataS
             key = _identity(grid.data, model, recipe)
             (copies.append(f"{model.name} {recipe.name}") if key in seen else candidates.append((model, recipe)))
             seen.add(key)
-        units += _ordered(grid.data, candidates, questions.of(data))
+        asked = {recipe.name: questions.of(data, recipe.name) for _, recipe in candidates}
+        units += _ordered(grid.data, candidates, asked)
     questions.check_all_met()
     if not units:
         raise UsageError(
@@ -111,13 +112,17 @@ def expand(plan: SweepPlan, root: Path | None = None, opened: Mapping[str, DataS
 
 
 def _ordered(
-    data: str, candidates: Sequence[tuple[ModelSpec, Recipe]], asked: Mapping[str, tuple[Question, ...]]
+    data: str,
+    candidates: Sequence[tuple[ModelSpec, Recipe]],
+    asked: Mapping[str, Mapping[str, tuple[Question, ...]]],
 ) -> Iterator[Unit]:
+    """Units of candidates, given what is asked of each recipe by task."""
+    tasks = dict.fromkeys(task for questions in asked.values() for task in questions)
     for model in dict.fromkeys(model for model, _ in candidates):
-        for task, questions in asked.items():
+        for task in tasks:
             for owner, recipe in candidates:
-                if owner == model and questions:
-                    yield Unit(data, model, recipe, task, questions)
+                if owner == model and asked[recipe.name][task]:
+                    yield Unit(data, model, recipe, task, asked[recipe.name][task])
 
 
 def _candidates(grid: CandidateGrid, where: str) -> Iterator[tuple[ModelSpec, Recipe]]:
@@ -157,33 +162,47 @@ class _Questions:
 
     def __init__(self, plan: SweepPlan) -> None:
         self._plan = plan
+        self._numbered = list(enumerate(plan.questions, start=1))
         self._met: set[tuple[int, str]] = set()
+        # Recipes of which the same is asked share the answer: plans have hundreds of them.
+        self._asked: dict[tuple[int, tuple[int, ...]], dict[str, tuple[Question, ...]]] = {}
         self._metrics = [m for m in all_metrics() if m.weighted is not None and m.kind in INPUTS]
-        for number, grid in enumerate(plan.questions, start=1):
+        for number, grid in self._numbered:
             for score in grid.scores:
                 get_score(score)
             self._chosen(grid, number)
 
-    def of(self, data: DataSet) -> dict[str, tuple[Question, ...]]:
-        """Task name to what is asked of it, each question once."""
-        found: dict[str, tuple[Question, ...]] = {}
-        for name, task in data.tasks.items():
-            asked: dict[tuple[str, str], bool] = {}
-            for number, grid in enumerate(self._plan.questions, start=1):
-                patterns = [pattern for pattern in grid.tasks if fnmatchcase(name, pattern)]
-                self._met |= {(number, pattern) for pattern in patterns}
-                if patterns:
-                    for metric, score in self._questions(grid, number, task):
-                        asked[metric, score] = asked.get((metric, score), False) or grid.limits
-            found[name] = tuple(Question(metric, score, limits) for (metric, score), limits in asked.items())
-        return found
+    def of(self, data: DataSet, recipe: str) -> dict[str, tuple[Question, ...]]:
+        """Task name to what is asked of a recipe on it, each question once."""
+        grids = tuple(number for number, grid in self._numbered if self._meets(number, grid.recipes, recipe))
+        if (id(data), grids) not in self._asked:
+            self._asked[id(data), grids] = {name: self._on(task, grids) for name, task in data.tasks.items()}
+        return self._asked[id(data), grids]
+
+    def _on(self, task: Task, grids: Sequence[int]) -> tuple[Question, ...]:
+        asked: dict[tuple[str, str], bool] = {}
+        for number in grids:
+            grid = self._plan.questions[number - 1]
+            if self._meets(number, grid.tasks, task.name):
+                for metric, score in self._questions(grid, number, task):
+                    asked[metric, score] = asked.get((metric, score), False) or grid.limits
+        return tuple(Question(metric, score, limits) for (metric, score), limits in asked.items())
+
+    def _meets(self, number: int, patterns: Sequence[str], name: str) -> bool:
+        found = {(number, pattern) for pattern in patterns if fnmatchcase(name, pattern)}
+        self._met |= found
+        return bool(found)
 
     def check_all_met(self) -> None:
-        """Refuse task patterns that no data set of the plan has a task for."""
-        for number, grid in enumerate(self._plan.questions, start=1):
-            idle = [pattern for pattern in grid.tasks if (number, pattern) not in self._met]
-            if idle:
-                raise self._error(number, "no data of this plan have such a task", ", ".join(idle), "list tasks")
+        """Refuse patterns that meet no recipe of the plan, and those that no data set of it has a task for."""
+        for number, grid in self._numbered:
+            for patterns, what, listing in (
+                (grid.recipes, "no candidate of this plan has such a name", "list recipes"),
+                (grid.tasks, "no data of this plan have such a task", "list tasks"),
+            ):
+                idle = [pattern for pattern in patterns if (number, pattern) not in self._met]
+                if idle:
+                    raise self._error(number, what, ", ".join(idle), listing)
 
     def _questions(self, grid: QuestionGrid, number: int, task: Task) -> Iterator[tuple[str, str]]:
         for metric in self._chosen(grid, number):

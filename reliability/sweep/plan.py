@@ -15,6 +15,7 @@
     tasks = "noise/*"
     metrics = ["top1", "ece*"]
     scores = ["mcm", "energy"]                    # for metrics about a score of each picture
+    recipes = ["w4a8-*"]                          # of these candidates alone; of all when left out
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ SCHEMA = 1
 LEVEL = 0.95
 _FILE_KEYS = ("schema", "limit", "level", "candidates", "questions")
 _CANDIDATE_KEYS = ("data", "models", "recipes", "towers", "draws")
-_QUESTION_KEYS = ("tasks", "metrics", "scores", "limits")
+_QUESTION_KEYS = ("tasks", "metrics", "scores", "recipes", "limits")
 _TOWERS = (*EACH_TOWER, "both")
 
 
@@ -62,12 +63,14 @@ class QuestionGrid:
     Attributes:
         tasks, metrics: Globs; a metric is asked of the tasks whose embeddings it can be had from.
         scores: Names, for metrics that are about a score of each picture.
+        recipes: Globs over the candidates' full names.
         limits: Whether the harm gets limits, which takes many times as long.
     """
 
     tasks: tuple[str, ...]
     metrics: tuple[str, ...]
     scores: tuple[str, ...] = ()
+    recipes: tuple[str, ...] = ("*",)
     limits: bool = False
 
 
@@ -137,6 +140,7 @@ def _questions(entry: Entry) -> QuestionGrid:
         tasks=entry.texts("tasks"),
         metrics=entry.texts("metrics"),
         scores=entry.texts("scores") if "scores" in entry else (),
+        recipes=entry.texts("recipes") if "recipes" in entry else ("*",),
         limits=entry.flag("limits") if "limits" in entry else False,
     )
 

@@ -38,6 +38,7 @@ def grid_of(tmp_path: Path, text: str):
         (CANDIDATES + QUESTIONS.replace('"id"', '"ids"'), "no data of this plan have such a task"),
         (CANDIDATES + QUESTIONS.replace('"id"', '"ood/near"'), "asks for no run at all"),
         (CANDIDATES + QUESTIONS.replace("top1", "auroc").replace('"id"', '"ood/near"'), "is about a score"),
+        (CANDIDATES + QUESTIONS + 'recipes = "w4a8-*"\n', "no candidate of this plan has such a name"),
         (CANDIDATES + QUESTIONS + 'scores = "msm"\n', "did you mean msp or mcm"),
         (CANDIDATES.replace("minmax", "minmx") + QUESTIONS, "did you mean"),
         (CANDIDATES.replace("w8a8-minmax", "w8a8-minmax-s1") + "draws = [0, 1]\n" + QUESTIONS, "both choose"),
@@ -69,6 +70,19 @@ def test_runs_are_candidates_times_tasks_times_metrics_times_scores(tmp_path: Pa
     assert not grid.copies
     assert len({(u.model.name, u.recipe.name, u.task) for u in grid.units}) == len(grid.units) == 2 * 12 * 6
     assert {u.recipe.name for u in grid.units} >= {"w8a8-minmax", "w4a8-minmax-both-s2"}
+
+
+def test_a_question_of_some_recipes_is_asked_of_no_other(tmp_path: Path) -> None:
+    candidates = CANDIDATES.replace('"w8a8-minmax"', '"w8a8-minmax", "w8a8-hadamard", "w4a8-minmax"')
+    some = QUESTIONS.replace("top1", "ece").replace('"id"', '["id", "noise/fog/1"]') + 'recipes = ["w8a8-h*", "w4*"]\n'
+    units = grid_of(tmp_path, candidates + QUESTIONS + some).units
+    assert {(u.recipe.name, u.task, *(q.metric for q in u.questions)) for u in units} == {
+        ("w8a8-minmax", "id", "top1"),
+        ("w8a8-hadamard", "id", "top1", "ece"),
+        ("w8a8-hadamard", "noise/fog/1", "ece"),
+        ("w4a8-minmax", "id", "top1", "ece"),
+        ("w4a8-minmax", "noise/fog/1", "ece"),
+    }
 
 
 def test_copies_of_a_candidate_are_no_runs_of_their_own(tmp_path: Path) -> None:
