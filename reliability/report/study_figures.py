@@ -175,7 +175,7 @@ FIGURES: dict[str, Figure] = {
     names.PARETO: Figure(
         "pareto", "Accuracy, calibration error and OOD detection by bits",
         "Each mark is a candidate: its colour is the method, its shape the widths. Right and low is better in the "
-        "upper panels, right and high in the lower ones.", _pareto_panels,
+        "upper panels, right and high in the lower ones. A mark on the frame lies beyond it.", _pareto_panels,
     ),
     names.SEVERITY: Figure(
         "severity", "Change of accuracy by corruption and severity",

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from reliability.report import style
 from reliability.study.finding import Curve
 
@@ -18,6 +20,7 @@ _PANEL, _TITLE, _FOOT, _LEFT, _RIGHT, _GAP, _LEGEND_ROW = 1.4, 0.3, 0.42, 0.6, 0
 _SLANTED = 0.22  # inches more for ticks with names
 _LEGEND_COLUMNS = 5
 _LINE, _POINT = 1.4, 6.0
+_FAR, _EDGE = 1.0, 0.08  # of what the middle four fifths of the marks take up
 # Okabe & Ito's palette, and black.
 _METHODS = {
     "fp32": style.INK, "minmax": style.VERMILLION, "hadamard": "#009E73", "lsq": style.BLUE, "hadamard+lsq": "#56B4E9",
@@ -59,7 +62,7 @@ class Panel:
         curves: With how each looks.
         log: Whether y is logarithmic.
         zero, cross: Lines at y = 0 and x = 0.
-        points: Marks without lines.
+        points: Marks without lines; one far from the others is put on the frame, so that they can be told apart.
         bars: Each curve is lower limit, estimate and upper limit at one x.
         ticks: Names of x = 0, 1, 2, ...
     """
@@ -130,13 +133,17 @@ def _draw(axes: Axes, panel: Panel, looks: dict[str, Look]) -> None:
         axes.axhline(0.0, **rule)
     if panel.cross:
         axes.axvline(0.0, **rule)
+    across, up = (_span([v for curve, _ in panel.curves for v in getattr(curve, axis)]) for axis in ("x", "y"))
     for curve, given in panel.curves:
         look = looks[given.label]
         if panel.bars:
             axes.plot(curve.x[:1] * 2, (curve.y[0], curve.y[-1]), color=look.colour, linewidth=_LINE, zorder=2)
             axes.plot(curve.x[1:2], curve.y[1:2], color=look.colour, marker=look.shape, markersize=_POINT, zorder=3)
         elif panel.points:
-            axes.plot(curve.x, curve.y, color=look.colour, marker=look.shape, markersize=_POINT, alpha=0.85, zorder=2)
+            axes.plot(
+                np.clip(curve.x, *across), np.clip(curve.y, *up), color=look.colour, marker=look.shape,
+                markersize=_POINT, alpha=0.85, zorder=2, clip_on=False,
+            )  # fmt: skip
         else:
             axes.plot(
                 curve.x, curve.y, color=look.colour, linestyle=look.dash, linewidth=_LINE, zorder=2, **_marks(curve)
@@ -149,6 +156,18 @@ def _draw(axes: Axes, panel: Panel, looks: dict[str, Look]) -> None:
     style.plain(axes)
     axes.tick_params(labelsize=6.5, length=2)
     axes.margins(x=0.04)
+    if panel.points:
+        axes.set(xlim=across, ylim=up)
+
+
+def _span(values: Sequence[float]) -> tuple[float, float]:
+    """Ends of an axis over what lies together."""
+    found = np.asarray(values, np.float64)
+    low, high = np.quantile(found, (0.1, 0.9))
+    reach = _FAR * (high - low)
+    near = found[(found >= low - reach) & (found <= high + reach)]
+    edge = _EDGE * (near.max() - near.min()) or 0.5
+    return float(near.min() - edge), float(near.max() + edge)
 
 
 def _marks(curve: Curve) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from click.testing import CliRunner, Result
 from reliability.claims.judge import judge
 from reliability.claims.records import RunRecord, case_record, error_record, write_json
 from reliability.cli import main
+from reliability.evaluate.saving import save_candidate
+from reliability.models.spec import parse_model
+from reliability.quant.recipe import parse_recipe
 from reliability.session.gate import GateSession
 from reliability.session.needs import all_cases
 from reliability.session.options import Options
@@ -65,8 +68,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> Path:
     """The report of a run of two recipes; the case of w8a8 on noise ended in an error."""
     monkeypatch.chdir(tmp_path)
     Path("bounds.toml").write_text(FILE)
-    session = GateSession.open(Options(root=Path(), thresholds=Path("bounds.toml"), limit=60, cache_dir=cache))
-    records = []
+    return judged(Options(root=Path(), thresholds=Path("bounds.toml"), limit=60, cache_dir=cache))
+
+
+def judged(options: Options) -> Path:
+    """The report of a run with such options."""
+    session, records = GateSession.open(options), []
     for case in all_cases(session):
         names = (case.name, case.model.name, case.recipe.name, case.task.name)
         if case.claim == "noise" and case.recipe.name == "w8a8-minmax":
@@ -155,7 +162,6 @@ def test_a_group_is_shown_by_corruption_and_an_error_record_as_one(explain: Expl
 
 def test_a_search_judges_recipes_near_by_until_one_holds(explain: Explain, monkeypatch: pytest.MonkeyPatch) -> None:
     import reliability.explaining as explaining
-    from reliability.quant.recipe import parse_recipe
 
     ladder = [parse_recipe(name) for name in ("w2a2-minmax", "w8a8-minmax", "w8a8-mse")]
     monkeypatch.setattr(explaining, "neighbours", lambda recipe: ladder if recipe.name == "w4a4-minmax" else [])
@@ -168,6 +174,24 @@ def test_a_search_judges_recipes_near_by_until_one_holds(explain: Explain, monke
     fp32 = explain("accuracy[scenes-clean-w8a8-minmax-id-top1]", "--search")
     assert fp32.exit_code == 1
     assert "no recipes near this candidate" in fp32.output
+
+
+def test_a_model_of_ones_own_is_found_again_by_the_option_of_its_run(
+    explain: Explain, cache: Path, tmp_path: Path
+) -> None:
+    session = GateSession.open(Options(root=Path(), thresholds=Path("bounds.toml"), limit=60, cache_dir=cache))
+    reference, recipe = parse_model("zoo:scenes-clean"), parse_recipe("w4a4-minmax")
+    save_candidate(session.engine, reference, recipe, tmp_path / "mine")
+    own = f"mine=saved:{tmp_path / 'mine'}"
+    judged(Options(root=Path(), thresholds=Path("bounds.toml"), limit=60, cache_dir=cache, candidates=(own,)))
+    case = "accuracy[scenes-clean-mine-id-top1]"
+    shown = explain(case, "--candidate", own)
+    assert shown.exit_code == 0, shown.output
+    assert "classes: " in shown.output
+    assert "candidate (confidence)" in shown.output
+    without = explain(case)
+    assert without.exit_code == 0, without.output
+    assert "mine" in without.output.partition("not shown: classes, pictures and layers:")[2]
 
 
 def test_a_case_that_no_run_judged_is_an_error(explain: Explain) -> None:
