@@ -188,11 +188,12 @@ def _action(bound: Bound, need: _Need, terms: Terms) -> Action:
 
 def _headline(action: Action, bound: Bound, need: _Need, figures: Sequence[Measured]) -> str:
     held = sum(bool(found.verdict) for found in figures)
-    now = f"{held} of {len(figures)} figures hold at {bound.margin:g}"
+    noun, verb = ("figure", "holds") if len(figures) == 1 else ("figures", "hold")
+    now = f"{held} of {len(figures)} {noun} {verb} at {bound.margin:g}"
     if action == "kept":
         same = need.margin == Decimal(repr(bound.margin))
         return f"kept: {now}" if same else f"kept, since {_text(need.margin)} would loosen it: {now}"
-    return f"{action} from {bound.margin:g}: {now}" if action != "set" else f"set from {len(figures)} figures"
+    return f"{action} from {bound.margin:g}: {now}" if action != "set" else f"set from {len(figures)} {noun}"
 
 
 def _reason(action: Action, bound: Bound, need: _Need, terms: Terms) -> str:

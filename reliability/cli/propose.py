@@ -99,7 +99,7 @@ def proposal_lines(written: Written) -> list[str]:
 
     rows = [
         [
-            f"{Path(p.bound.file).name}:{p.bound.index}", inert(p.bound.claim),
+            f"{Path(p.bound.file).name.removesuffix('.txt')}:{p.bound.index}", inert(p.bound.claim),
             figure_name(p.bound.metric, p.bound.score), p.bound.relation, f"{p.bound.margin:g}", p.margin or "",
             p.action, p.measured[0].removeprefix(p.action).lstrip(",: "),
         ]

@@ -90,7 +90,7 @@ def test_reasons_of_earlier_proposals_do_not_pile_up(make_bound: MakeBound, figu
 
 def test_an_equal_margin_is_kept_whatever_its_zeros(make_bound: MakeBound, figures: Any) -> None:
     bound = make_bound(margin=0.0060)
-    assert propose(bound, figures(bound, 0.004), STRICT).measured[0] == "kept: 1 of 1 figures hold at 0.006"
+    assert propose(bound, figures(bound, 0.004), STRICT).measured[0] == "kept: 1 of 1 figure holds at 0.006"
 
 
 def test_without_a_file_any_margin_is_set(make_bound: MakeBound, figures: Any) -> None:

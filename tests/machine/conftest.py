@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -50,6 +51,11 @@ def trials() -> Callable[[int, int], int]:
     return lambda short, long: long if LONG else short
 
 
+def _hears_interrupts() -> None:
+    """What a shell starts in the background ignores SIGINT, and hands that on to its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass(frozen=True)
 class Gate:
     """A gate of a few cases on a cache of its own, run in another process.
@@ -74,6 +80,7 @@ class Gate:
             command,
             cwd=self.folder,
             start_new_session=True,
+            preexec_fn=_hears_interrupts,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
