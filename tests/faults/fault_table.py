@@ -18,7 +18,7 @@ FAULTS: tuple[Fault, ...] = (
 
 def table() -> str:
     """The rows of docs/reliability.md."""
-    rows = [f"| {fault.name} | {fault.where} | {outcome(fault)} |" for fault in FAULTS]
+    rows = [f"| {fault.name} | {fault.where} | {outcome(fault)}{_named(fault)} |" for fault in FAULTS]
     return "\n".join(["| fault | planted into | what becomes of it |", "|---|---|---|", *rows])
 
 
@@ -32,3 +32,7 @@ def outcome(fault: Fault) -> str:
         return " … ".join(filter(None, (f"the report says: {fault.outcome}", fault.says)))
     where = {"run": "the run is refused", "report": "the report is refused"}.get(fault.claim, f"`{fault.claim}` ends")
     return f"{where}: {fault.outcome}, “{fault.says}”"
+
+
+def _named(fault: Fault) -> str:
+    return "; the proof of coverage names the part" if fault.part else ""

@@ -246,7 +246,7 @@ FAULTS = (
           "agreement", "QuantizationError", "embeddings differ by more than", recipe="smooth", start="reference"),
     Fault("a layer left in float", NETWORK, run_with(layer_in_float), "coverage", part=LAYER),
     Fault("attention left in float", NETWORK, run_with(attention_in_float), "coverage", recipe="whole",
-          part="visual.transformer.resblocks.0.attn"),
+          part="attention's own products"),
     Fault("a quantizer passed by", NETWORK, run_with(quantizer_passed_by), "coverage", part=LAYER),
     Fault("a quantized layer that never runs", NETWORK, run_with(idle_layer), "coverage_faults", part="visual.spare"),
     Fault("weights off their grid by 1 %", f"{PREPARED}, one layer", stored_with(weights_off_their_grid),
