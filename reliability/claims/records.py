@@ -99,13 +99,13 @@ def load_case(record: Mapping[str, Any]) -> CaseResult:
         raise _damaged(where, "missing or unknown keys", sorted(set(record) ^ _CASE_KEYS))
     try:
         result = _result(record)
+        again = _record(result)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(where, "a value of the wrong type", f"{type(error).__name__}: {error}") from error
     except RecordError:
         raise
     except ReliabilityError as error:
         raise _damaged(where, "figures that cannot be judged", str(error)) from error
-    again = _record(result)
     differing = [key for key in sorted(_CASE_KEYS) if again[key] != record[key]]
     if differing:
         got = ", ".join(f"{key} {record[key]!r} for {again[key]!r}" for key in differing)

@@ -39,6 +39,11 @@ _SPLITS = {"0": "train", "1": "val", "2": "test", "valid": "val", "validation": 
 """Other ways of writing a split; the numbers are those of the group-robustness benchmarks."""
 
 
+_MOST_DIGITS = 9
+_MOST = 100_000
+"""Classes or groups that a table may number without naming them."""
+
+
 @dataclass(frozen=True)
 class Table:
     """The columns that matter, as text, one entry per picture; None where there is no such column."""
@@ -65,10 +70,12 @@ class Table:
             DataError: A value is neither a number that has a name nor a name.
         """
         if all(value.isdecimal() for value in column):
-            found = np.array([int(value) for value in column], dtype=np.int64)
-            known = names or tuple(str(number) for number in range(int(found.max()) + 1))
-            self._require(column, [number < len(known) for number in found.tolist()], known)
-            return found, known
+            # By its digits first: a number may be too long to be read at all.
+            short = [len(value.lstrip("0")) <= _MOST_DIGITS for value in column]
+            found = [int(value) if fits else len(names) + _MOST for value, fits in zip(column, short, strict=True)]
+            known = names or tuple(str(number) for number in range(min(max(found) + 1, _MOST)))
+            self._require(column, [number < len(known) for number in found], known)
+            return np.array(found, dtype=np.int64), known
         known = names or tuple(sorted(set(column)))
         self._require(column, [value in known for value in column], known)
         at = {name: number for number, name in enumerate(known)}

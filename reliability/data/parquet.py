@@ -122,9 +122,9 @@ def _open(file: Path) -> Any:
         ) from error
     try:
         parquet = pq.ParquetFile(file)
-    except (pa.ArrowException, OSError) as error:
+        names = parquet.schema_arrow.names
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _unreadable(file, error) from error
-    names = parquet.schema_arrow.names
     missing = [wanted[0] for wanted in (IMAGE_COLUMNS, LABEL_COLUMNS) if not set(wanted) & set(names)]
     if missing:
         raise DataError(

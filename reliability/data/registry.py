@@ -9,6 +9,8 @@ of :data:`reliability.data.benchmarks.registry.BENCHMARKS`.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +94,25 @@ def open_data(
             where="--skip-unreadable", what="a number of pictures is at least 0", got=skip_unreadable,
             next="leave it out to skip none",
         )  # fmt: skip
+    _check_possible(location, spec)
     own = read_prompt_file(prompts) if prompts is not None else None
     request = Request(spec, location, root, limit, own, skip_unreadable)
     return with_prompts(KINDS[kind].open(request), own)
+
+
+def _check_possible(location: str, spec: str) -> None:
+    """Refuse what no file system can hold, so that nobody below has to expect it."""
+    try:
+        os.stat(location)
+    except ValueError as error:  # a null byte, or half a character
+        raise _impossible(spec, error) from error
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise _impossible(spec, error) from error
+
+
+def _impossible(spec: str, error: Exception) -> UsageError:
+    return UsageError(
+        where="--data", what="a location that no file can have", got=f"{spec!a:.80}: {type(error).__name__}",
+        next="name a folder or file that is here",
+    )  # fmt: skip

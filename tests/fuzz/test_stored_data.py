@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from making_input import damaged, survives, tar_of, tried
 from PIL import Image
@@ -79,8 +79,12 @@ def _parquet() -> bytes:
     return out.getvalue()
 
 
+_PARQUET = _parquet()
+
+
 @tried
-@given(damaged(_parquet()))
+@given(damaged(_PARQUET))
+@example(_PARQUET.replace(b"image", b"\x80mage"))
 def test_parquet_files(names: Path, content: bytes) -> None:
     folder = names / "parquet"
     folder.mkdir(exist_ok=True)
@@ -97,6 +101,8 @@ _rows = st.lists(st.lists(_cells, max_size=4).map(",".join), max_size=6)
 
 @tried
 @given(st.sampled_from(["path,label", "path,label,split", "path,y,place", "label", "path,label,group", ""]), _rows)
+@example("path,label,split", ["a.png," + "9" * 30 + ",test"])
+@example("path,label,group", ["a.png,0," + "9" * 9, "b.png,1,0"])
 def test_csv_tables(names: Path, header: str, rows: list[str]) -> None:
     folder = names / "csv"
     folder.mkdir(exist_ok=True)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, get_args
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from making_input import damaged, survives, tables, toml, tried, values
 
@@ -157,6 +157,7 @@ _untrusted_models = st.sampled_from(sorted(MODELS))
 
 @tried
 @given(st.tuples(_untrusted_models | _odd, st.sampled_from([":", "", "=", "::"]), _odd).map("".join))
+@example("embeddings:/")
 def test_model_strings(text: str) -> None:
     survives(lambda: parse_model(text, untrusted=True))
     survives(lambda: parse_candidate(text, untrusted=True))
@@ -164,6 +165,9 @@ def test_model_strings(text: str) -> None:
 
 @tried
 @given(st.tuples(st.sampled_from(sorted(DATA)) | _odd, st.sampled_from([":", ""]), _odd | st.just("seed=7,count=9")))
+@example(("folder", ":", "a" * 5000))
+@example(("csv", ":", "\ud800"))
+@example(("npy", ":", "\x00"))
 def test_data_strings(scratch: Path, parts: tuple[str, str, str]) -> None:
     survives(lambda: open_data("".join(parts), scratch, limit=3))
 
@@ -190,6 +194,7 @@ def _replaced(change: tuple[int, Any]) -> bytes:
 
 @tried
 @given(st.one_of(damaged(REPORT), st.tuples(st.integers(0, 100), values).map(_replaced), values.map(json.dumps)))
+@example(_replaced((sorted(json.loads(REPORT)["cases"][0]).index("seed"), None)))
 def test_reports(scratch: Path, content: bytes | str) -> None:
     path = _written(scratch, "report.json", content)
     survives(lambda: read_json(path))

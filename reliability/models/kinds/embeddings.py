@@ -26,8 +26,9 @@ _SHOWN = 3
 def parse(asked: Asked) -> ModelSpec:
     """Find the files of a folder."""
     folder = asked.folder()
-    files = tuple(sorted(path for path in folder.rglob("*") if path.suffix in _SUFFIXES))
-    pictures = [path for path in files if path.is_relative_to(folder / "images")]
+    # No deeper than the layout goes: what was named may be anything, a whole disk even.
+    pictures = [path for path in (folder / "images").rglob("*") if path.suffix in _SUFFIXES]
+    files = tuple(sorted([*pictures, *(path for path in folder.glob("*") if path.suffix in _SUFFIXES)]))
     if not pictures:
         raise ModelError(
             where=asked.where, what="the folder holds no features of pictures", got=str(folder),
