@@ -28,7 +28,7 @@ study: $(STAMP)         ## the seed study's claims on the embedded models: repor
 test: $(STAMP)          ## unit, plugin and fault tests
 	$(BIN)/pytest tests reliability --doctest-modules -n $(WORKERS) --timeout 600 $(ARGS)
 
-test-long: $(STAMP)     ## the long form of docs/reliability.md: kills, nonsense, error rates; about an hour on one core
+test-long: $(STAMP)     ## the long form of docs/reliability.md: kills, nonsense, error rates; some 35 minutes on one core
 	RELIABILITY_LONG=1 $(BIN)/pytest tests/machine tests/fuzz tests/hostile tests/faults $(ARGS)
 	$(BIN)/pip install --quiet --disable-pip-version-check atheris==3.0.0
 	for target in thresholds recipes recipe_name plan prompts report tar npy; do \
