@@ -133,7 +133,9 @@ def _draw(axes: Axes, panel: Panel, looks: dict[str, Look]) -> None:
         axes.axhline(0.0, **rule)
     if panel.cross:
         axes.axvline(0.0, **rule)
-    across, up = (_span([v for curve, _ in panel.curves for v in getattr(curve, axis)]) for axis in ("x", "y"))
+    if panel.points:
+        across, up = (_span([v for curve, _ in panel.curves for v in getattr(curve, axis)]) for axis in ("x", "y"))
+        axes.set(xlim=across, ylim=up)
     for curve, given in panel.curves:
         look = looks[given.label]
         if panel.bars:
@@ -155,9 +157,8 @@ def _draw(axes: Axes, panel: Panel, looks: dict[str, Look]) -> None:
     axes.set_title(panel.title, fontsize=7.5, color=style.INK, pad=3, fontweight="bold")
     style.plain(axes)
     axes.tick_params(labelsize=6.5, length=2)
-    axes.margins(x=0.04)
-    if panel.points:
-        axes.set(xlim=across, ylim=up)
+    if not panel.points:
+        axes.margins(x=0.04)
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:

@@ -7,7 +7,7 @@ The runs of a model and recipe on a task are a unit: they share embeddings.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -101,7 +101,7 @@ def expand(plan: SweepPlan, root: Path | None = None, opened: Mapping[str, DataS
             key = _identity(grid.data, model, recipe)
             (copies.append(f"{model.name} {recipe.name}") if key in seen else candidates.append((model, recipe)))
             seen.add(key)
-        asked = {recipe.name: questions.of(data, recipe.name) for _, recipe in candidates}
+        asked = questions.of(data, {recipe.name for _, recipe in candidates})
         units += _ordered(grid.data, candidates, asked)
     questions.check_all_met()
     if not units:
@@ -117,7 +117,7 @@ def _ordered(
     asked: Mapping[str, Mapping[str, tuple[Question, ...]]],
 ) -> Iterator[Unit]:
     """Units of candidates, given what is asked of each recipe by task."""
-    tasks = dict.fromkeys(task for questions in asked.values() for task in questions)
+    tasks = next(iter(asked.values()), {})  # every recipe has them all, if with nothing asked
     for model in dict.fromkeys(model for model, _ in candidates):
         for task in tasks:
             for owner, recipe in candidates:
@@ -164,20 +164,23 @@ class _Questions:
         self._plan = plan
         self._numbered = list(enumerate(plan.questions, start=1))
         self._met: set[tuple[int, str]] = set()
-        # Recipes of which the same is asked share the answer: plans have hundreds of them.
-        self._asked: dict[tuple[int, tuple[int, ...]], dict[str, tuple[Question, ...]]] = {}
         self._metrics = [m for m in all_metrics() if m.weighted is not None and m.kind in INPUTS]
         for number, grid in self._numbered:
             for score in grid.scores:
                 get_score(score)
             self._chosen(grid, number)
 
-    def of(self, data: DataSet, recipe: str) -> dict[str, tuple[Question, ...]]:
-        """Task name to what is asked of a recipe on it, each question once."""
-        grids = tuple(number for number, grid in self._numbered if self._meets(number, grid.recipes, recipe))
-        if (id(data), grids) not in self._asked:
-            self._asked[id(data), grids] = {name: self._on(task, grids) for name, task in data.tasks.items()}
-        return self._asked[id(data), grids]
+    def of(self, data: DataSet, recipes: Iterable[str]) -> dict[str, dict[str, tuple[Question, ...]]]:
+        """Recipe and task name to what is asked of them, each question once."""
+        # Recipes of which the same is asked share the answer: plans have hundreds of them.
+        shared: dict[tuple[int, ...], dict[str, tuple[Question, ...]]] = {}
+        found = {}
+        for recipe in recipes:
+            grids = tuple(number for number, grid in self._numbered if self._meets(number, grid.recipes, recipe))
+            if grids not in shared:
+                shared[grids] = {name: self._on(task, grids) for name, task in data.tasks.items()}
+            found[recipe] = shared[grids]
+        return found
 
     def _on(self, task: Task, grids: Sequence[int]) -> tuple[Question, ...]:
         asked: dict[tuple[str, str], bool] = {}
