@@ -69,7 +69,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     # A claim without a case leaves one placeholder behind that pytest would skip;
     # nothing may be skipped silently, and the checks below say what went unjudged.
     items[:] = [item for item in items if _is_real(item)]
-    fault = config.stash.get(_FAULT, None) or _incomplete(config)
+    fault = config.stash.get(_FAULT, None) or _incomplete(config) or _unreportable(config)
     if fault is not None:
         config.stash[_FAULT] = fault
         items.clear()
@@ -94,6 +94,19 @@ def _incomplete(config: pytest.Config) -> ReliabilityError | None:
         return None
     try:
         session_of(config).check_complete()
+    except ReliabilityError as error:
+        return error
+    return None
+
+
+def _unreportable(config: pytest.Config) -> ReliabilityError | None:
+    """Why no report could be written; an earlier one makes way for this run's."""
+    if not has_session(config) or config.option.collectonly:
+        return None
+    from reliability.session.report_folder import make_way
+
+    try:
+        make_way(session_of(config).options)
     except ReliabilityError as error:
         return error
     return None

@@ -133,11 +133,17 @@ def _judged(report: pytest.TestReport, case: Case, item: pytest.Item, call: pyte
         if error is not None:
             _shape_report(report, case, verdict, session_of(item.config).options.inconclusive)
         return case_record(*names, verdict, seconds)
-    text = str(error) if error is not None else "the test ended without a verdict"
     if isinstance(error, ReliabilityError):
         report.longrepr = f"{case.name}  error\n{error}"
     report.outcome = "failed"
-    return error_record(*names, case.bound, text, seconds)
+    return error_record(*names, case.bound, _said(error), seconds)
+
+
+def _said(error: BaseException | None) -> str:
+    """What a record says of an error; one that is not ours may have no words, such as a want of memory."""
+    if error is None:
+        return "the test ended without a verdict"
+    return str(error) if isinstance(error, ReliabilityError) else f"{type(error).__name__}: {error}".strip(": ")
 
 
 def _shape_report(report: pytest.TestReport, case: Case, verdict: Verdict, inconclusive: str) -> None:

@@ -57,11 +57,18 @@ class RunReporter:
         record = getattr(report, RECORD, None)
         # pytest-rerunfailures has an outcome of its own, after which another report follows.
         if isinstance(record, dict) and str(report.outcome) != "rerun":
-            if self._log is None:
-                from reliability.session.log import RunLog
+            try:
+                self._keep(record)
+            except ReliabilityError as error:
+                # Such as a full disk: what is still to be judged may yet find room, and the run fails at the end.
+                self._fault = self._fault or str(error)
 
-                self._log = RunLog.start(read_options(self._config))
-            self._log.add(record)
+    def _keep(self, record: dict[str, Any]) -> None:
+        if self._log is None:
+            from reliability.session.log import RunLog
+
+            self._log = RunLog.start(read_options(self._config))
+        self._log.add(record)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from reliability.report.terminal import summary_lines
 from reliability.session.gate import GateSession
 from reliability.session.options import Options
 from reliability.session.page import page_line
+from reliability.session.report_folder import naming, report_folder
 
 
 @dataclass
@@ -37,17 +37,25 @@ class RunLog:
 
     @classmethod
     def start(cls, options: Options) -> RunLog:
-        """Create the report folder."""
-        stamp = time.strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}"
-        folder = options.report_dir or options.root / "reports" / stamp
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "cases.jsonl").write_text("")
+        """Create the report folder.
+
+        Raises:
+            UsageError: It cannot be written to.
+        """
+        folder = report_folder(options)
+        with naming(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "cases.jsonl").write_text("")
         return cls(folder, time.monotonic())
 
     def add(self, record: dict[str, Any]) -> None:
-        """Keep a record and append it to the log on disk."""
+        """Keep a record and append it to the log on disk.
+
+        Raises:
+            UsageError: It cannot be written; it is kept nevertheless.
+        """
         self.records.append(record)
-        with (self.folder / "cases.jsonl").open("a") as file:
+        with naming(self.folder), (self.folder / "cases.jsonl").open("a") as file:
             file.write(json.dumps(record) + "\n")
 
     def finish(self, session: GateSession, *, ended: bool) -> None:
@@ -59,6 +67,7 @@ class RunLog:
 
         Raises:
             RecordError: A record is damaged, contradicts itself, or is there twice.
+            UsageError: The report cannot be written.
         """
         planned = session.plan.all_cases()
         recorded = {record["case"] for record in self.records}
@@ -72,8 +81,9 @@ class RunLog:
         self.run = RunRecord(
             run=described, notes=session.notes, cases=self.records, complete=not problems, problems=problems
         )
-        write_report(self.folder, self.run)
-        self.page = page_line(self.folder, self.run, session)
+        with naming(self.folder):
+            write_report(self.folder, self.run)
+            self.page = page_line(self.folder, self.run, session)
 
     def summary_lines(self) -> list[str]:
         """Short table of the run and the report's path."""

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from os import killpg
+from os import kill, killpg
 from pathlib import Path
 
 import pytest
@@ -100,3 +100,33 @@ def test_a_sweep_killed_at_any_moment_with_its_workers_goes_on(
     sweep(plan_file, out, embeddings)
     assert kept.items() <= finished(out).items()
     assert query(out, ALL) == query(tmp_path / "whole", ALL)
+
+
+def _still_there(group: int) -> list[str]:
+    """Command lines of a process group's members, less those that have ended and wait to be asked."""
+    members = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, of = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(of) == group and state != "Z":
+                members.append(stat.with_name("cmdline").read_text())
+        except OSError:
+            continue  # It ended meanwhile.
+    return members
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_the_sweep_that_started_them(
+    plan_file: Path, tmp_path: Path, embeddings: Path, stop: signal.Signals
+) -> None:
+    out = tmp_path / "out"
+    child = start(plan_file, out, embeddings, "workers", "", 0)
+    while child.poll() is None and not list(out.rglob("*.parquet")):
+        time.sleep(0.002)
+    assert len(_still_there(child.pid)) > 1
+    kill(child.pid, stop)
+    child.wait()
+    end = time.monotonic() + 30
+    while (left := _still_there(child.pid)) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not left

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -23,7 +25,8 @@ class LocalWorkers:
 
     Conventions:
         A process that dies takes the pool with it. What is not finished is started
-        again; what was finished is not done twice.
+        again; what was finished is not done twice. When this process is killed, its
+        workers end too.
     """
 
     count: int
@@ -61,7 +64,7 @@ class LocalWorkers:
         # A fork of a process with threads of its own may hang; a fresh interpreter does not.
         context = multiprocessing.get_context("spawn")
         waiting = iter(items)
-        with ProcessPoolExecutor(self.count, mp_context=context) as pool:
+        with ProcessPoolExecutor(self.count, mp_context=context, initializer=_end_with_parent) as pool:
             running: dict[Future[ResultT], ItemT] = {}
             try:
                 while True:
@@ -74,3 +77,15 @@ class LocalWorkers:
                         yield running.pop(future), future.result()
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Nobody would take what a worker goes on to compute once its parent is gone, by whatever signal."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "runs in workers only"
+
+    def wait_for_it() -> None:
+        parent.join()
+        os._exit(1)  # Not sys.exit: the worker's own thread is in the middle of something.
+
+    threading.Thread(target=wait_for_it, daemon=True).start()
