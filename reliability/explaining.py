@@ -11,7 +11,8 @@ from reliability.claims.bounds import Bound
 from reliability.claims.cases import Case
 from reliability.claims.explained import Again, Attempt, Missing, recipe_named
 from reliability.claims.judge import judge
-from reliability.claims.records import CaseResult, RunRecord
+from reliability.claims.records import CaseResult
+from reliability.claims.runs import RunRecord
 from reliability.errors import ReliabilityError, UsageError
 from reliability.evaluate.comparison.breakdown import Breakdown, LayerError, break_down
 from reliability.evaluate.comparison.compare import Pair

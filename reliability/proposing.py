@@ -19,7 +19,7 @@ from reliability.claims.cases import Case
 from reliability.claims.judge import judge
 from reliability.claims.proposal import Measured, Proposal, Terms, propose
 from reliability.claims.proposal_file import Place, entries, proposed_files
-from reliability.claims.records import write_text
+from reliability.claims.runs import write_text
 from reliability.errors import UndefinedMetricError, UsageError
 from reliability.evaluate.running.efficiency import COSTS
 from reliability.quant.recipe import FP32, Recipe

@@ -1,12 +1,10 @@
-"""Results of a run as plain JSON, written whole and read back with suspicion."""
+"""One case's result as plain data, read back with suspicion."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from reliability.claims.bounds import Bound, Scope
@@ -14,10 +12,6 @@ from reliability.claims.judge import Verdict, judge
 from reliability.errors import ReliabilityError
 from reliability.types import Comparison, Interval
 
-SCHEMA = 2
-"""Written; described in docs/report.md."""
-READ = (1, 2)
-"""Read: the first had fewer details, and nothing else."""
 CaseOutcome = Literal["holds", "broken", "inconclusive", "error"]
 
 _FIGURES = ("reference", "candidate", "harm")
@@ -27,7 +21,6 @@ _CASE_KEYS = {
     *("level", "bound", *_MEASURED, "details", "error", "seconds"),
 }
 _BOUND_KEYS = ("file", "index", "line", "reason", "min_images")
-_RUN_KEYS = {"schema", "run", "notes", "cases", "complete", "problems"}
 
 
 class RecordError(ReliabilityError):
@@ -77,14 +70,14 @@ def case_record(case: str, model: str, recipe: str, task: str, verdict: Verdict,
     Raises:
         RecordError: The details hold NaN, an infinity or something JSON has no form for.
     """
-    return _record(CaseResult(case, model, recipe, task, verdict.bound, verdict, None, seconds))
+    return as_record(CaseResult(case, model, recipe, task, verdict.bound, verdict, None, seconds))
 
 
 def error_record(
     case: str, model: str, recipe: str, task: str, bound: Bound, error: str, seconds: float
 ) -> dict[str, Any]:
     """A case that could not be judged, in the form of :func:`case_record`: null figures, never zeros."""
-    return _record(CaseResult(case, model, recipe, task, bound, None, error, seconds))
+    return as_record(CaseResult(case, model, recipe, task, bound, None, error, seconds))
 
 
 def load_case(record: Mapping[str, Any]) -> CaseResult:
@@ -96,120 +89,25 @@ def load_case(record: Mapping[str, Any]) -> CaseResult:
     """
     where = str(record.get("case", "a case without id"))
     if set(record) != _CASE_KEYS:
-        raise _damaged(where, "missing or unknown keys", sorted(set(record) ^ _CASE_KEYS))
+        raise damaged(where, "missing or unknown keys", sorted(set(record) ^ _CASE_KEYS))
     try:
         result = _result(record)
-        again = _record(result)
+        again = as_record(result)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _damaged(where, "a value of the wrong type", f"{type(error).__name__}: {error}") from error
+        raise damaged(where, "a value of the wrong type", f"{type(error).__name__}: {error}") from error
     except RecordError:
         raise
     except ReliabilityError as error:
-        raise _damaged(where, "figures that cannot be judged", str(error)) from error
+        raise damaged(where, "figures that cannot be judged", str(error)) from error
     differing = [key for key in sorted(_CASE_KEYS) if again[key] != record[key]]
     if differing:
         got = ", ".join(f"{key} {record[key]!r} for {again[key]!r}" for key in differing)
-        raise _damaged(where, "the record contradicts its own figures", got)
+        raise damaged(where, "the record contradicts its own figures", got)
     return result
 
 
-@dataclass(frozen=True)
-class RunRecord:
-    """A whole run.
-
-    Attributes:
-        run: Versions, options, hardware, hashes: names to plain values or dicts of them.
-        cases: Records of :func:`case_record`, in any order.
-        complete: Whether everything the threshold file asks for was judged.
-        notes: What a reader should know.
-        problems: What went wrong outside the cases; any of them stops a release.
-    """
-
-    run: Mapping[str, Any]
-    cases: Sequence[Mapping[str, Any]]
-    complete: bool
-    notes: Sequence[str] = ()
-    problems: Sequence[str] = ()
-    schema: int = field(default=SCHEMA, init=False)
-
-    def results(self) -> list[CaseResult]:
-        """The cases, checked, by model, recipe, claim, task and figure.
-
-        Raises:
-            RecordError: A record is damaged, or two records are of one case.
-        """
-        results = sorted((load_case(record) for record in self.cases), key=_order)
-        _refuse_duplicates(result.case for result in results)
-        return results
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, the cases checked and in the order of :meth:`results`."""
-        cases = [_record(result) for result in self.results()]
-        lists = {"notes": list(self.notes), "problems": list(self.problems), "cases": cases}
-        return {"schema": self.schema, "complete": self.complete, "run": dict(self.run), **lists}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any], where: str = "run record") -> RunRecord:
-        """The inverse of :meth:`to_dict`.
-
-        Raises:
-            RecordError: The data are not a run record of this schema.
-        """
-        if not isinstance(data, Mapping) or set(data) != _RUN_KEYS or data["schema"] not in READ:
-            raise _damaged(where, f"not a run record of schema {' or '.join(map(str, READ))}", str(data)[:120])
-        kinds = {"run": Mapping, "cases": list, "notes": list, "problems": list, "complete": bool}
-        wrong = [key for key, kind in kinds.items() if not isinstance(data[key], kind)]
-        if wrong:
-            raise _damaged(where, "a value of the wrong type", ", ".join(wrong))
-        run = cls(data["run"], data["cases"], data["complete"], data["notes"], data["problems"])
-        run.results()
-        return run
-
-
-def write_json(path: Path, run: RunRecord) -> None:
-    """Write a run in one step, so that a reader never sees half of it.
-
-    Conventions:
-        Keys are sorted, and every float is written so that it reads back as itself.
-
-    Raises:
-        RecordError: A record is damaged, or holds NaN, an infinity or something JSON has no form for.
-    """
-    try:
-        text = json.dumps(run.to_dict(), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
-    except (ValueError, TypeError) as error:
-        raise _damaged(str(path), "a value that JSON cannot hold", str(error)) from error
-    write_text(path, text + "\n")
-
-
-def read_json(path: Path) -> RunRecord:
-    """Read and check what :func:`write_json` wrote.
-
-    Raises:
-        RecordError: The file is missing, is not JSON or is not a run record.
-    """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _damaged(str(path), "the report cannot be read", str(error)) from error
-    return RunRecord.from_dict(data, str(path))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace a text file in one step (UTF-8, ``\\n`` line ends)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not a temporary file of the system's: that one would be readable by its owner alone.
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with draft.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.replace(draft, path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-
-
-def _record(result: CaseResult) -> dict[str, Any]:
+def as_record(result: CaseResult) -> dict[str, Any]:
+    """The form that :func:`load_case` reads."""
     bound, verdict = result.bound, result.verdict
     return {
         "case": result.case,
@@ -253,7 +151,7 @@ def _plain(details: Mapping[str, Any], case: str) -> dict[str, Any]:
     try:
         plain: dict[str, Any] = json.loads(json.dumps(dict(details), allow_nan=False))
     except (ValueError, TypeError) as error:
-        raise _damaged(case, "details that JSON cannot hold", str(error), "make them plain finite values") from error
+        raise damaged(case, "details that JSON cannot hold", str(error), "make them plain finite values") from error
     return plain
 
 
@@ -306,18 +204,6 @@ def _text(value: object) -> str:
     return value
 
 
-def _order(result: CaseResult) -> tuple[str, ...]:
-    bound = result.bound
-    return (result.model, result.recipe, bound.claim, result.task, bound.metric, bound.score, result.case)
-
-
-def _refuse_duplicates(cases: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for case in cases:
-        if case in seen:
-            raise _damaged(case, "two records of one case", case, "merge each worker's records once")
-        seen.add(case)
-
-
-def _damaged(where: str, what: str, got: object, next: str = "run the suites again to rebuild it") -> RecordError:
+def damaged(where: str, what: str, got: object, next: str = "run the suites again to rebuild it") -> RecordError:
+    """The error for stored results that cannot be trusted."""
     return RecordError(where=where, what=what, got=got, next=next)

@@ -15,7 +15,7 @@ def diff(before: Path, after: Path) -> None:
 
     The exit status is 1 when a verdict changed for the worse.
     """
-    from reliability.claims.records import read_json
+    from reliability.claims.runs import read_json
     from reliability.report.diff import compare_runs, diff_lines, worsened
 
     runs = [read_json(path / "report.json" if path.is_dir() else path) for path in (before, after)]

@@ -12,7 +12,8 @@ from reliability.cli.session_options import DATA, MODELS, PLACES, session_option
 from reliability.errors import ReliabilityError, UsageError
 
 if TYPE_CHECKING:
-    from reliability.claims.records import CaseResult, RunRecord
+    from reliability.claims.records import CaseResult
+    from reliability.claims.runs import RunRecord
     from reliability.explaining import CaseAgain
 
 
@@ -49,7 +50,7 @@ def explain(case: str, reports: Path, compute: bool, search: bool, given: Mappin
 
 
 def _find(case: str, reports: Path) -> tuple[CaseResult, RunRecord, Path]:
-    from reliability.claims.records import read_json
+    from reliability.claims.runs import read_json
 
     for file in _newest_first(reports):
         run = read_json(file)

@@ -13,7 +13,7 @@ from reliability.plugin.judging import RECORD
 from reliability.plugin.options import read_options, session_of
 
 if TYPE_CHECKING:
-    from reliability.claims.records import RunRecord
+    from reliability.claims.runs import RunRecord
     from reliability.report.github import GitHub
     from reliability.session.log import RunLog
 

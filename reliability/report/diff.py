@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from tabulate import tabulate
 
-from reliability.claims.records import CaseResult, RunRecord
+from reliability.claims.records import CaseResult
+from reliability.claims.runs import RunRecord
 from reliability.claims.wording import inert
 from reliability.report.cells import Cells
 

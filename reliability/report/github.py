@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reliability.claims.records import CaseResult, RunRecord
+from reliability.claims.records import CaseResult
+from reliability.claims.runs import RunRecord
 from reliability.claims.wording import inert
 from reliability.report.cells import sentence
 from reliability.report.headline import headline, is_lenient, stopping

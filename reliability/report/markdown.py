@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from textwrap import indent
 
-from reliability.claims.records import CaseResult, RunRecord, write_json, write_text
+from reliability.claims.records import CaseResult
+from reliability.claims.runs import RunRecord, write_json, write_text
 from reliability.report.cells import sentence
 from reliability.report.coverage import coverage_section, proofs
 from reliability.report.escape import block, code, escape

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
-from reliability.claims.records import CaseResult, RunRecord
+from reliability.claims.records import CaseResult
+from reliability.claims.runs import RunRecord
 from reliability.report.cells import Cells
 from reliability.report.headline import candidates, headline, stopping
 

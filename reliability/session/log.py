@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from reliability.claims.contradictions import contradictions
-from reliability.claims.records import RunRecord, load_case
+from reliability.claims.records import load_case
+from reliability.claims.runs import RunRecord
 from reliability.report.markdown import write_report
 from reliability.report.terminal import summary_lines
 from reliability.session.gate import GateSession

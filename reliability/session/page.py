@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from reliability.claims.records import RunRecord
+from reliability.claims.runs import RunRecord
 from reliability.errors import MissingExtraError
 from reliability.evaluate.named_pictures import pictures_named
 from reliability.report.html.page import write_page

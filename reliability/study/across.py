@@ -69,7 +69,7 @@ def interaction(findings: Sequence[Finding]) -> Judged:
         controls=(
             _of_group("mean of underconfident models", under), _of_group("mean of overconfident models", over),
         ),
-        meaning=f"{expected} of {len(under) + len(over)} models move as claimed ({len(under)} of them underconfident): "
+        meaning=f"Of {len(under) + len(over)} models, {len(under)} of them underconfident, {expected} move as claimed: "
         "know the sign of yours.",
     )  # fmt: skip
 

@@ -13,7 +13,8 @@ import pytest
 
 from reliability.claims.bounds import Bound, Scope
 from reliability.claims.judge import judge
-from reliability.claims.records import RunRecord, case_record, error_record
+from reliability.claims.records import case_record, error_record
+from reliability.claims.runs import RunRecord
 from reliability.evaluate.storage.cache import Cache
 from reliability.report.html.page import write_page
 from reliability.report.html.script import chart_script

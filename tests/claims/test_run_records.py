@@ -14,15 +14,8 @@ import pytest
 
 from reliability.claims.bounds import Bound
 from reliability.claims.judge import judge
-from reliability.claims.records import (
-    RecordError,
-    RunRecord,
-    case_record,
-    error_record,
-    load_case,
-    read_json,
-    write_json,
-)
+from reliability.claims.records import RecordError, case_record, error_record, load_case
+from reliability.claims.runs import RunRecord, read_json, write_json
 from reliability.types import Comparison, Interval
 
 MakeBound = Callable[..., Bound]

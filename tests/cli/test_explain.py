@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from reliability.claims.judge import judge
-from reliability.claims.records import RunRecord, case_record, error_record, write_json
+from reliability.claims.records import case_record, error_record
+from reliability.claims.runs import RunRecord, write_json
 from reliability.cli import main
 from reliability.evaluate.saving import save_candidate
 from reliability.models.spec import parse_model

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 with atheris.instrument_imports(include=["reliability"]):
     from reliability.claims.reader import load_thresholds
-    from reliability.claims.records import read_json
+    from reliability.claims.runs import read_json
     from reliability.data.npy import ArrayImages
     from reliability.data.prompt_file import read_prompt_file
     from reliability.data.shards import Shards

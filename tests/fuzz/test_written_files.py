@@ -13,7 +13,8 @@ from making_input import damaged, survives, tables, toml, tried, values
 from reliability.claims.bounds import Bound, Scope
 from reliability.claims.judge import judge
 from reliability.claims.reader import load_thresholds
-from reliability.claims.records import case_record, read_json
+from reliability.claims.records import case_record
+from reliability.claims.runs import read_json
 from reliability.data.prompt_file import read_prompt_file
 from reliability.data.registry import KINDS as DATA
 from reliability.data.registry import open_data

@@ -90,7 +90,7 @@ def test_a_default_run_asks_for_no_network(tmp_path: Path) -> None:
 
 
 def test_reports_are_written_with_the_modes_that_the_user_set(tmp_path: Path) -> None:
-    from reliability.claims.records import write_text
+    from reliability.claims.runs import write_text
 
     before = os.umask(0o027)
     try:

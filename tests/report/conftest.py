@@ -7,7 +7,8 @@ import pytest
 
 from reliability.claims.bounds import Bound, Scope
 from reliability.claims.judge import judge
-from reliability.claims.records import RunRecord, case_record, error_record
+from reliability.claims.records import case_record, error_record
+from reliability.claims.runs import RunRecord
 from reliability.types import Comparison, Interval
 
 Record = dict[str, Any]

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from reliability.claims.records import CaseResult, RunRecord
+from reliability.claims.records import CaseResult
+from reliability.claims.runs import RunRecord
 from reliability.report.html.chart import Chart, series
 from reliability.report.html.pairs import pair_charts
 from reliability.report.html.severities import severity_charts

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reliability.claims.records import RecordError, RunRecord
+from reliability.claims.records import RecordError
+from reliability.claims.runs import RunRecord
 from reliability.errors import DataError, MissingExtraError
 from reliability.report.html.page import SECTIONS, in_script, render, write_page
 from reliability.report.html.script import inert

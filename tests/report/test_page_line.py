@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reliability.claims.records import RunRecord
+from reliability.claims.runs import RunRecord
 from reliability.data.registry import open_data
 from reliability.evaluate.storage.cache import Cache
 from reliability.report.html import script

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reliability.claims.records import RunRecord
+from reliability.claims.runs import RunRecord
 from reliability.report.html.strips import REACH, WIDTH_PX, Strip, strip
 
 MakeCase = Callable[..., dict[str, Any]]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reliability.claims.records import RunRecord
+from reliability.claims.runs import RunRecord
 from reliability.report.html.thumbnails import MOST, SIDE_PX, data_uri, flip_groups
 
 MakeCase = Callable[..., dict[str, Any]]

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from reliability.claims.records import RecordError, RunRecord
+from reliability.claims.records import RecordError
+from reliability.claims.runs import RunRecord
 from reliability.quant.proof import ALWAYS_FLOAT, Part, Proof
 from reliability.report.explain import explain_lines
 from reliability.report.markdown import render

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from reliability.claims.records import RecordError, RunRecord
+from reliability.claims.records import RecordError
+from reliability.claims.runs import RunRecord
 from reliability.report import diagram, forest
 from reliability.report.figures import write_figures
 

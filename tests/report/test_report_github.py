@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from reliability.claims.records import RunRecord
+from reliability.claims.runs import RunRecord
 from reliability.report.github import MOST_ANNOTATIONS, GitHub, command, fitting
 from reliability.report.properties import properties
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from reliability.claims.records import RecordError, RunRecord
+from reliability.claims.records import RecordError
+from reliability.claims.runs import RunRecord
 from reliability.report.headline import headline
 from reliability.report.markdown import render, write_report
 

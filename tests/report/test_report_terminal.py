@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from reliability.claims.records import RunRecord
+from reliability.claims.runs import RunRecord
 from reliability.report.terminal import MOST_ROWS, summary_lines
 
 MakeCase = Callable[..., dict[str, Any]]

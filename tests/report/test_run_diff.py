@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from reliability.claims.records import RunRecord, write_json
+from reliability.claims.runs import RunRecord, write_json
 from reliability.cli import main
 from reliability.report.diff import compare_runs, diff_lines, worsened
 

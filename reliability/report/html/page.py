@@ -11,7 +11,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from reliability.claims.records import CaseResult, RunRecord, write_text
+from reliability.claims.records import CaseResult
+from reliability.claims.runs import RunRecord, write_text
 from reliability.report.coverage import SUMMARY, how_counted, proofs, summary_cells
 from reliability.report.headline import candidates, headline, stopping
 from reliability.report.html.chart import Chart
