@@ -1,4 +1,7 @@
-"""No test may reach a network: what a run needs it is given, and what it is not given it does not fetch."""
+"""What holds for every test: no network, and one thread for each process.
+
+What a run needs it is given; what it is not given it does not fetch.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,10 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+
+# Before anything loads a BLAS, in this process and in those that it starts: as many workers as there are cores, each
+# with as many threads, spend most of their time waiting for one another.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 with suppress(ImportError):
     # It loads once per process, and a run within a test would make Python forget that it has.

@@ -77,7 +77,7 @@ def test_all_models_are_joined_where_models_were_searched(planted):
     study = judge_all([one, one], "a test")
     joined = [f for f in study.findings if f.subject == ALL_MODELS]
     assert {f.claim for f in joined} == {"1", "2", "3", "4"}
-    assert [f.claim for f in study.findings] == sorted([f.claim for f in study.findings], key="1234567C".index and str)
+    assert [f.claim for f in study.findings] == sorted(f.claim for f in study.findings)
     assert study.made_with == "a test"
 
 
