@@ -9,6 +9,7 @@ some models on one core of this machine instead, so that the count can be held a
 from __future__ import annotations
 
 import argparse
+import logging
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -39,7 +40,8 @@ FIT_PICTURES = 10_000
 GPU, PEAK = "NVIDIA A100, FP32 without TF32", 19.5e12
 SHARE = 0.5
 """Of the peak that a simulated candidate is assumed to reach: its quantizers move memory and add no products."""
-ROW_BYTES = 12.0
+ROW_BYTES = 17.2
+"""On disk, of the large sweep: ``python -m benchmarks.scale``."""
 _ID_BYTES = 4 * 40
 _FEATURE_BYTES = 4
 _BACKWARD = 3
@@ -84,7 +86,8 @@ def _empty(architecture: str, device: str = "meta") -> tuple[Any, int, int]:
     with torch.device(device):
         model = open_clip.create_model(architecture, pretrained=None, device=device, load_weights=False)
     size = model.visual.image_size
-    return model.eval(), size[0] if isinstance(size, tuple) else size, model.context_length
+    # What counts operations looks for the gradients of parameters, which no pass here has.
+    return model.eval().requires_grad_(False), size[0] if isinstance(size, tuple) else size, model.context_length
 
 
 def pictures() -> dict[str, int]:
@@ -189,7 +192,7 @@ def needs(grid: Grid, limit: int | None) -> list[Need]:
 def table(found: Sequence[Need]) -> str:
     """One line for each model, and the sum."""
     rows = [
-        (n.model.architecture, f"{n.cost.image / 1e9:.1f}", f"{n.cost.text / 1e9:.1f}", f"{n.tasks:,}",
+        (n.model.name, f"{n.cost.image / 1e9:.1f}", f"{n.cost.text / 1e9:.1f}", f"{n.tasks:,}",
          f"{n.feature_bytes / 1e9:,.0f}", f"{n.candidate_bytes / 1e9:,.0f}", f"{n.hours:,.0f}")
         for n in found
     ]  # fmt: skip
@@ -224,6 +227,7 @@ def main() -> None:
     parser.add_argument("--row-bytes", type=float, default=ROW_BYTES, help="as python -m benchmarks.scale measured")
     parser.add_argument("--measure", nargs="*", metavar="ARCH", help="time these models on one core and stop")
     options = parser.parse_args()
+    logging.disable(logging.WARNING)  # open_clip says of each model that it has no weights, as is meant here.
     if options.measure is not None:
         print(measured(options.measure or ["ViT-B-32", "ViT-B-16", "ViT-L-14"]))
         return
