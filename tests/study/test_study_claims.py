@@ -92,7 +92,7 @@ def sign_finding(harm, relation):
 def test_the_interaction_is_judged_over_models_of_both_signs():
     under, over = sign_finding(-0.05, "improves"), sign_finding(0.05, "worsens")
     assert interaction([under, over]).verdict == "holds"
-    assert "2 of 2 models" in interaction([under, over]).meaning
+    assert "Of 2 models, 1 of them underconfident, 2 move as claimed" in interaction([under, over]).meaning
     assert interaction([sign_finding(0.05, "improves"), sign_finding(-0.05, "worsens")]).verdict == "broken"
     assert interaction([sign_finding(-0.005, "improves"), sign_finding(0.005, "worsens")]).verdict == "inconclusive"
     assert interaction([under, under]).verdict == "inconclusive"
