@@ -11,8 +11,10 @@ SIMULATIONS := torchao==0.18.0 optimum-quanto==0.2.7 brevitas==0.13.4 dependenci
 CORRUPTIONS := imagecorruptions==1.1.2 opencv-python-headless==5.0.0.93 scikit-image==0.26.0 lazy-loader==0.6 \
   imageio==2.38.1 tifffile==2026.3.3
 PEERS := .cache/oracles/.peers
+UNIT  := reliability tests/test_architecture.py $(addprefix tests/, \
+  claims data evaluate metrics models quant report stats training)
 
-.PHONY: gate gate-photos study test test-browser test-long test-wheel test-browser browser audit oracles lint docs bench zoo clean
+.PHONY: gate gate-photos study test test-unit test-long test-wheel test-browser browser audit oracles lint docs bench zoo clean
 
 gate: $(STAMP)          ## judge the embedded models: make gate ARGS="--recipes w4a4-minmax"
 	$(BIN)/pytest suites -n $(WORKERS) $(ARGS)
@@ -25,8 +27,11 @@ study: $(STAMP)         ## the seed study's claims on the embedded models: repor
 	$(BIN)/reliability study --workers $(WORKERS) $(ARGS)
 
 # A test that hangs is named and fails; the longest takes a minute on free cores.
-test: $(STAMP)          ## unit, plugin and fault tests
+test: $(STAMP)          ## unit, plugin and fault tests: some 12 minutes on two cores
 	$(BIN)/pytest tests reliability --doctest-modules -n $(WORKERS) --timeout 600 $(ARGS)
+
+test-unit: $(STAMP)     ## those that start no gate, sweep or cluster: 4 minutes on two cores
+	$(BIN)/pytest $(UNIT) --doctest-modules -n $(WORKERS) --timeout 600 $(ARGS)
 
 test-long: $(STAMP)     ## the long form of docs/reliability.md: kills, nonsense, error rates; some 35 minutes on one core
 	RELIABILITY_LONG=1 $(BIN)/pytest tests/machine tests/fuzz tests/hostile tests/faults $(ARGS)

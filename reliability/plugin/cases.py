@@ -63,12 +63,19 @@ def _parameter(case: Case) -> Any:
     return pytest.param(case, id=case.id, marks=weight)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem() -> Generator[None, Any, Any]:
+    """Drop what pytest puts in the place of a claim without a case, and would skip.
+
+    Nothing may be skipped silently: the checks of the whole collection say what went unjudged.
+    """
+    made = yield
+    return [one for one in made if not _is_placeholder(one)] if isinstance(made, list) else made
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
     """Check before anything is deselected, and order after everything was shuffled."""
-    # A claim without a case leaves one placeholder behind that pytest would skip;
-    # nothing may be skipped silently, and the checks below say what went unjudged.
-    items[:] = [item for item in items if _is_real(item)]
     fault = config.stash.get(_FAULT, None) or _incomplete(config) or _unreportable(config)
     if fault is not None:
         config.stash[_FAULT] = fault
@@ -112,8 +119,8 @@ def _unreportable(config: pytest.Config) -> ReliabilityError | None:
     return None
 
 
-def _is_real(item: pytest.Item) -> bool:
-    return item.get_closest_marker("claim") is None or case_of(item) is not None
+def _is_placeholder(made: pytest.Item | pytest.Collector) -> bool:
+    return isinstance(made, pytest.Item) and bool(made.get_closest_marker("claim")) and case_of(made) is None
 
 
 def _position(item: pytest.Item) -> tuple[str, str]:
