@@ -22,6 +22,7 @@ from reliability.sweep.work import Chunk, Place, work
 
 PLAN = Path(__file__).parents[1] / "plans" / "scale-700k.toml"
 PART = 100_000
+CACHE = Path(platformdirs.user_cache_dir("quant-reliability"))
 _EVERY_S = 0.5
 
 
@@ -105,7 +106,7 @@ def _part(chunks: Sequence[Chunk], runs: int) -> list[Chunk]:
     return chosen
 
 
-def scale_rows(cache: Path, workers: int, plan: Path = PLAN) -> list[tuple[str, str, str]]:
+def scale_rows(cache: Path = CACHE, workers: int = 2, plan: Path = PLAN) -> list[tuple[str, str, str]]:
     """Rows of what was measured, the measurement, and the target."""
     read = load_plan(plan)
     chunks = chunks_of(expand(read))
@@ -139,7 +140,7 @@ def scale_rows(cache: Path, workers: int, plan: Path = PLAN) -> list[tuple[str, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
-    parser.add_argument("--cache-dir", type=Path, default=Path(platformdirs.user_cache_dir("quant-reliability")))
+    parser.add_argument("--cache-dir", type=Path, default=CACHE)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--plan", type=Path, default=PLAN)
     options = parser.parse_args()
