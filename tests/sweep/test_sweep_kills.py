@@ -17,7 +17,7 @@ from reliability.sweep.query import query
 
 # Dies by a signal that no process can catch, when the n-th file of a kind is about to appear, or has just appeared.
 CHILD = """
-import os, signal, sys
+import os, signal, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import sweeping as t
@@ -36,7 +36,9 @@ def dies(source, target):
         os.kill(os.getpid(), signal.SIGKILL)
 
 os.replace = dies
-t.sweep(plan, out, cache, t.LocalWorkers(int(moment == "workers")))
+if moment == "held":
+    t.Bar.update = lambda *_: time.sleep(600)
+t.sweep(plan, out, cache, t.LocalWorkers(int(moment in ("workers", "held"))))
 """
 
 
@@ -119,10 +121,12 @@ def _still_there(group: int) -> list[str]:
 def test_workers_end_with_the_sweep_that_started_them(
     plan_file: Path, tmp_path: Path, embeddings: Path, stop: signal.Signals
 ) -> None:
+    sweep(plan_file, tmp_path / "whole", embeddings)
     out = tmp_path / "out"
-    child = start(plan_file, out, embeddings, "workers", "", 0)
+    # Held once the first rows are told, so that its worker waits for more to do.
+    child = start(plan_file, out, embeddings, "held", "", 0)
     while child.poll() is None and not list(out.rglob("*.parquet")):
-        time.sleep(0.002)
+        time.sleep(0.02)
     assert len(_still_there(child.pid)) > 1
     kill(child.pid, stop)
     child.wait()
